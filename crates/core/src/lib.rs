@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod bbox;
+mod cuboid;
+mod embeddings;
+mod error;
+mod ids;
+mod label;
+mod progress;
+mod record;
+mod schema;
+mod seed;
+mod share;
+mod split;
+
+pub use bbox::{BBox, ImageSize};
+pub use cuboid::{Cuboid, CuboidFrame};
+pub use embeddings::Embeddings;
+pub use error::{CoreError, Result};
+pub use ids::{CaptureId, GroupKey, SampleId};
+pub use label::{LabelledBox, LabelledCuboid, ScoredBox};
+pub use progress::{Cancelled, Progress, Silent};
+pub use record::{AnnotationSet, Extra, SampleRecord, SliceKind};
+pub use schema::{ClassIdx, ClassSchema};
+pub use seed::Seed;
+pub use share::{Share, apportion};
+pub use split::{FrozenTest, Golden, Members, Pool, Split, SplitRole, Val};
