@@ -1,10 +1,12 @@
 use std::path::PathBuf;
 
+use labelloop_core::{BBox, ImageSize};
+
 /// What went wrong with a picture or a point cloud, with the file where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MediaError {
-    /// The file could not be read.
+    /// The file could not be read or written.
     #[error("{path}: {source}")]
     Io {
         /// File at fault.
@@ -20,6 +22,44 @@ pub enum MediaError {
         /// What the decoder said.
         reason: String,
     },
+    /// A JPEG that stops before its end marker: a decoder would fill the rest with grey and say nothing.
+    #[error("{place}: the JPEG ends after {n_bytes} bytes without its end marker: expected a whole file")]
+    TruncatedJpeg {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// Bytes there were.
+        n_bytes: usize,
+    },
+    /// A picture with more pixels than the limit: a decompression bomb, or a side that is a typing error.
+    #[error("{place}: {width} x {height} pixels: expected at most {max_pixels} pixels")]
+    TooLarge {
+        /// File, `bytes in memory`, or the picture asked for.
+        place: String,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// The limit.
+        max_pixels: u64,
+    },
+    /// The encoder refused the picture.
+    #[error("{width} x {height} picture cannot be written as {format}: {reason}")]
+    Encode {
+        /// `PNG` or `JPEG`.
+        format: &'static str,
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+        /// What the encoder said.
+        reason: String,
+    },
+    /// A JPEG quality outside 1 to 100.
+    #[error("JPEG quality {found}: expected a number from 1 to 100")]
+    InvalidQuality {
+        /// The value found.
+        found: u8,
+    },
     /// Pixel data that does not fill the picture.
     #[error("{found} bytes of pixels for {width} x {height}: expected {expected}")]
     PixelCount {
@@ -30,7 +70,43 @@ pub enum MediaError {
         /// Height in pixels.
         height: u32,
         /// Bytes needed.
-        expected: usize,
+        expected: u128,
+    },
+    /// A box without area in the picture.
+    #[error("box {:?} has no area inside the {} x {} picture", bbox.to_xywh(), size.width(), size.height())]
+    OutsidePicture {
+        /// The box: left, top, width, height.
+        bbox: BBox,
+        /// Sides of the picture.
+        size: ImageSize,
+    },
+    /// A point file that ends in the middle of a point.
+    #[error(
+        "{place}: {n_bytes} bytes are {n_points} points and {n_left} bytes more: expected a multiple of 16"
+    )]
+    TruncatedPoints {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// Bytes found.
+        n_bytes: usize,
+        /// Whole points among them.
+        n_points: usize,
+        /// Bytes after the last whole point.
+        n_left: usize,
+    },
+    /// An extent of the bird's-eye view that is not a positive number.
+    #[error("bird's-eye extent {found} m: expected a finite number above 0")]
+    InvalidExtent {
+        /// The value found.
+        found: f64,
+    },
+    /// A bird's-eye view with no pixels or too many.
+    #[error("bird's-eye view of {found} pixels a side: expected 1 to {max}")]
+    InvalidBevSize {
+        /// The value found.
+        found: u32,
+        /// The largest side.
+        max: u32,
     },
     /// A value that the vocabulary refuses.
     #[error(transparent)]
