@@ -1,0 +1,323 @@
+//! How far a metric could be off because these pictures were drawn and not others.
+//!
+//! Groups of pictures are drawn with replacement, as many as there are, and the metric is computed anew from match
+//! records: nothing is matched twice. Pictures of one drive or one board resemble each other, so the group that splits
+//! keep together is the right unit; drawing them one by one would promise too much.
+
+use std::collections::BTreeMap;
+
+use labelloop_core::{GroupKey, SampleId, Seed};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::coco::{Partial, SPACING, lines, numpy};
+use crate::error::check_share;
+use crate::{EvalError, Result};
+
+/// The number that an interval is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Metric {
+    /// COCO's AP over all thresholds.
+    Map,
+    /// COCO's AP at an IoU of .5.
+    Map50,
+    /// F1 over all classes together, at one of the thresholds that were evaluated. Detections beyond COCO's limit per
+    /// picture and class are left out.
+    F1 {
+        /// IoU from which a detection finds a label.
+        iou: f64,
+        /// Score from which a detection counts.
+        min_score: f64,
+    },
+}
+
+/// How the interval is made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BootstrapParams {
+    /// How many times groups are drawn. Default: 200.
+    pub n_draws: usize,
+    /// Share of draws inside the interval. Default: .95.
+    pub confidence: f64,
+    /// Where chance comes from. Default: 0.
+    pub seed: Seed,
+}
+
+impl Default for BootstrapParams {
+    fn default() -> Self {
+        Self { n_draws: 200, confidence: 0.95, seed: Seed::new(0) }
+    }
+}
+
+/// Parameters that were checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BootstrapValidParams(BootstrapParams);
+
+impl BootstrapParams {
+    /// # Errors
+    /// [`EvalError::InvalidParam`] without draws or unless `confidence` is between 0 and 1.
+    pub fn check(self) -> Result<BootstrapValidParams> {
+        if self.n_draws == 0 {
+            return Err(EvalError::InvalidParam { name: "n_draws", found: 0.0, expected: "at least 1" });
+        }
+        if !(0.0 < self.confidence && self.confidence < 1.0) {
+            let expected = "a number between 0 and 1";
+            return Err(EvalError::InvalidParam { name: "confidence", found: self.confidence, expected });
+        }
+        Ok(BootstrapValidParams(self))
+    }
+}
+
+impl BootstrapValidParams {
+    /// The parameters.
+    pub fn get(&self) -> &BootstrapParams {
+        &self.0
+    }
+}
+
+/// A metric with its percentile interval. Numbers are nothing where the metric is undefined.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The metric over all pictures.
+    pub value: Option<f64>,
+    /// Lower end.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// Draws in which the metric is defined.
+    pub n_draws: usize,
+    /// Groups that were drawn from.
+    pub n_groups: usize,
+}
+
+/// Percentile interval (Efron and Tibshirani 1993, section 13.3) of a metric by drawing groups of pictures.
+///
+/// `groups` names the group of each picture; without it every picture is its own. O(draws x detections x thresholds).
+///
+/// ```
+/// use labelloop_core::{BBox, ClassIdx, LabelledBox, SampleId, ScoredBox};
+/// use labelloop_eval::bootstrap::{BootstrapParams, Metric, ci};
+/// use labelloop_eval::{ImageCase, coco};
+///
+/// let bbox = BBox::new(0.0, 0.0, 40.0, 40.0)?;
+/// let labels = [LabelledBox::new(ClassIdx(0), bbox)];
+/// let found = [ScoredBox::new(ClassIdx(0), bbox, 0.5)?];
+/// let ids = ["a", "b", "c", "d"].map(|id| SampleId::new(id).unwrap());
+/// let cases: Vec<_> = ids
+///     .iter()
+///     .enumerate()
+///     .map(|(i, id)| ImageCase { id, size: None, labels: &labels, detections: &found[..i % 2] })
+///     .collect();
+///
+/// let records = coco::observe_all(&cases, 1, &coco::CocoParams::default())?;
+/// let interval = ci(&records, None, Metric::Map, &BootstrapParams::default())?;
+/// assert_eq!(interval.value, records.finish()?.map());
+/// assert!(interval.low < interval.value && interval.value < interval.high);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of [`BootstrapParams::check`]; [`EvalError::MissingGroup`] for a picture without a group;
+/// [`EvalError::UnknownThreshold`] for an IoU that was not evaluated.
+pub fn ci(
+    records: &Partial,
+    groups: Option<&BTreeMap<SampleId, GroupKey>>,
+    metric: Metric,
+    params: &BootstrapParams,
+) -> Result<Interval> {
+    let params = params.clone().check()?;
+    let units = Units::new(records, groups)?;
+    let sampler = Sampler::new(records, &units, metric)?;
+    let mut draws: Vec<f64> = (0..params.0.n_draws)
+        .into_par_iter()
+        .filter_map(|draw| sampler.value(&units.draw(params.0.seed, draw)))
+        .collect();
+    draws.sort_by(f64::total_cmp);
+    let tail = (1.0 - params.0.confidence) / 2.0;
+    Ok(Interval {
+        value: sampler.value(&vec![1; units.n_groups]),
+        low: quantile(&draws, tail),
+        high: quantile(&draws, 1.0 - tail),
+        n_draws: draws.len(),
+        n_groups: units.n_groups,
+    })
+}
+
+/// Quantile of sorted numbers with linear interpolation, numpy's default.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    let place = share * last as f64;
+    let (below, above) = (place.floor() as usize, (place.ceil() as usize).min(last));
+    Some(sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64))
+}
+
+/// What is drawn: groups numbered by their keys, so that the order of pictures is of no matter.
+pub(crate) struct Units {
+    group_of: BTreeMap<SampleId, usize>,
+    pub(crate) n_groups: usize,
+}
+
+impl Units {
+    pub(crate) fn new(records: &Partial, groups: Option<&BTreeMap<SampleId, GroupKey>>) -> Result<Self> {
+        let Some(groups) = groups else {
+            let group_of: BTreeMap<_, _> =
+                records.image_ids().enumerate().map(|(i, id)| (id.clone(), i)).collect();
+            return Ok(Self { n_groups: group_of.len(), group_of });
+        };
+        let mut numbers: BTreeMap<&GroupKey, usize> = BTreeMap::new();
+        for id in records.image_ids() {
+            let key = groups.get(id).ok_or_else(|| EvalError::MissingGroup { image: id.to_string() })?;
+            numbers.insert(key, 0);
+        }
+        numbers.values_mut().enumerate().for_each(|(i, number)| *number = i);
+        let group_of = records.image_ids().map(|id| (id.clone(), numbers[&groups[id]])).collect();
+        Ok(Self { group_of, n_groups: numbers.len() })
+    }
+
+    /// How often each group is in draw number `draw`.
+    pub(crate) fn draw(&self, seed: Seed, draw: usize) -> Vec<u32> {
+        let stream = seed.stream("bootstrap").stream(&draw.to_string());
+        let mut times = vec![0; self.n_groups];
+        for i in 0..self.n_groups {
+            times[stream.below(i as u64, self.n_groups)] += 1;
+        }
+        times
+    }
+}
+
+/// A metric as a function of how often each group was drawn.
+pub(crate) struct Sampler {
+    classes: Vec<SampledClass>,
+    recall_thresholds: Vec<f64>,
+    is_f1: bool,
+}
+
+struct SampledClass {
+    /// Labels to find, by group.
+    labels: Vec<(usize, u32)>,
+    /// For each threshold the detections that count, best score first: group, and whether it found a label.
+    detections: Vec<Vec<(u32, bool)>>,
+}
+
+impl Sampler {
+    pub(crate) fn new(records: &Partial, units: &Units, metric: Metric) -> Result<Self> {
+        let params = records.params().clone().check()?;
+        let p = params.get();
+        let n_thresholds = p.iou_thresholds.len();
+        let area = p.areas.iter().position(|area| area.label == "all").unwrap_or(0);
+        let ordered = records.ordered();
+        let groups: Vec<usize> =
+            ordered.iter().map(|(id, _)| units.group_of.get(*id).copied().unwrap_or(0)).collect();
+        let images: Vec<_> = ordered.iter().map(|(_, record)| *record).collect();
+        let (thresholds, min_score) = chosen(&p.iou_thresholds, metric)?;
+
+        let mut classes: Vec<SampledClass> = lines(&images, records.n_classes(), &params)
+            .iter()
+            .map(|line| {
+                let counted = |t: &usize| {
+                    let bit = area * n_thresholds + t;
+                    let entries = line.entries.iter().filter(|e| min_score <= e.score);
+                    entries
+                        .filter(|e| e.is_tp(bit) || e.is_fp(bit))
+                        .map(|e| (groups[e.image] as u32, e.is_tp(bit)))
+                        .collect()
+                };
+                SampledClass { labels: Vec::new(), detections: thresholds.iter().map(counted).collect() }
+            })
+            .collect();
+        for (image, record) in images.iter().enumerate() {
+            for class in record.classes.iter().filter(|class| class.n_labels[area] != 0) {
+                classes[class.class as usize].labels.push((groups[image], class.n_labels[area]));
+            }
+        }
+        let is_f1 = matches!(metric, Metric::F1 { .. });
+        Ok(Self { classes, recall_thresholds: p.recall_thresholds.clone(), is_f1 })
+    }
+
+    /// The metric where group `g` is there `times[g]` times.
+    pub(crate) fn value(&self, times: &[u32]) -> Option<f64> {
+        if self.is_f1 { self.f1(times) } else { self.ap(times) }
+    }
+
+    fn f1(&self, times: &[u32]) -> Option<f64> {
+        let (mut right, mut wrong, mut labels) = (0u64, 0u64, 0u64);
+        for class in &self.classes {
+            labels += class.n_labels(times);
+            for (group, is_right) in class.detections.iter().flatten() {
+                let n = u64::from(times[*group as usize]);
+                if *is_right { right += n } else { wrong += n }
+            }
+        }
+        // 2 tp + fp + fn, where tp + fn are the labels.
+        let whole = right + wrong + labels;
+        (whole != 0).then(|| 2.0 * right as f64 / whole as f64)
+    }
+
+    /// Mean over thresholds, recalls and the classes with a label, added in the order of COCO's array.
+    fn ap(&self, times: &[u32]) -> Option<f64> {
+        let present: Vec<(&SampledClass, u64)> =
+            self.classes.iter().map(|c| (c, c.n_labels(times))).filter(|(_, n)| *n != 0).collect();
+        let n_thresholds = self.classes.first().map_or(0, |c| c.detections.len());
+        let (nr, nk) = (self.recall_thresholds.len(), present.len());
+        let mut all = vec![0.0; n_thresholds * nr * nk];
+        for (k, (class, n_labels)) in present.iter().enumerate() {
+            for (t, detections) in class.detections.iter().enumerate() {
+                let points = interpolated(detections, times, *n_labels as f64);
+                let mut i = 0;
+                for (r, wanted) in self.recall_thresholds.iter().enumerate() {
+                    while i < points.len() && points[i].0 < *wanted {
+                        i += 1;
+                    }
+                    let Some(point) = points.get(i) else { break };
+                    all[(t * nr + r) * nk + k] = point.1;
+                }
+            }
+        }
+        numpy::mean(&all)
+    }
+}
+
+impl SampledClass {
+    fn n_labels(&self, times: &[u32]) -> u64 {
+        self.labels.iter().map(|(group, n)| u64::from(times[*group]) * u64::from(*n)).sum()
+    }
+}
+
+/// Places of the thresholds that a metric looks at, and the lowest score it counts.
+fn chosen(thresholds: &[f64], metric: Metric) -> Result<(Vec<usize>, f64)> {
+    let (iou, min_score) = match metric {
+        Metric::Map => return Ok(((0..thresholds.len()).collect(), 0.0)),
+        Metric::Map50 => (0.5, 0.0),
+        Metric::F1 { iou, min_score } => (iou, min_score),
+    };
+    check_share("min_score", min_score)?;
+    match thresholds.iter().position(|t| *t == iou) {
+        Some(t) => Ok((vec![t], min_score)),
+        None => Err(EvalError::UnknownThreshold { found: iou, known: thresholds.to_vec() }),
+    }
+}
+
+/// Recall after each right detection, with the best precision there or at any higher recall. A detection that is
+/// there `n` times moves both `n` steps at once: the steps between never have the best precision.
+fn interpolated(detections: &[(u32, bool)], times: &[u32], n_labels: f64) -> Vec<(f64, f64)> {
+    let (mut tp, mut fp) = (0u64, 0u64);
+    let mut points = Vec::new();
+    for (group, is_right) in detections {
+        let n = u64::from(times[*group as usize]);
+        if !is_right {
+            fp += n;
+        } else if n != 0 {
+            tp += n;
+            let (tp, fp) = (tp as f64, fp as f64);
+            points.push((tp / n_labels, tp / (fp + tp + SPACING)));
+        }
+    }
+    let mut best = 0.0f64;
+    for point in points.iter_mut().rev() {
+        best = best.max(point.1);
+        point.1 = best;
+    }
+    points
+}

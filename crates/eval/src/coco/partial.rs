@@ -1,0 +1,279 @@
+use std::collections::BTreeMap;
+
+use labelloop_core::{BBox, SampleId};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::accumulate::accumulate;
+use super::{CocoParams, CocoResult, CocoValidParams};
+use crate::case::checked_by_id;
+use crate::overlap::{Candidates, effective_threshold};
+use crate::{EvalError, ImageCase, Result};
+
+/// What the evaluation of some pictures found: match records that can be stored, sent, merged in any order and
+/// finished into the same bits as one evaluation of everything.
+///
+/// ```
+/// use labelloop_core::{BBox, ClassIdx, LabelledBox, SampleId, ScoredBox};
+/// use labelloop_eval::{ImageCase, coco};
+///
+/// let bbox = BBox::new(0.0, 0.0, 40.0, 40.0)?;
+/// let labels = [LabelledBox::new(ClassIdx(0), bbox)];
+/// let found = [ScoredBox::new(ClassIdx(0), bbox, 0.5)?];
+/// let (a, b) = (SampleId::new("a")?, SampleId::new("b")?);
+/// let seen = ImageCase { id: &a, size: None, labels: &labels, detections: &found };
+/// let missed = ImageCase { id: &b, size: None, labels: &labels, detections: &[] };
+///
+/// let params = coco::CocoParams::default();
+/// let mut merged = coco::observe(&missed, 1, &params)?;
+/// merged.merge(coco::observe(&seen, 1, &params)?)?;
+/// assert_eq!(merged.finish()?, coco::evaluate(&[seen, missed], 1, &params)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawPartial")]
+pub struct Partial {
+    params: CocoParams,
+    n_classes: usize,
+    images: BTreeMap<SampleId, ImageRecord>,
+}
+
+#[derive(Deserialize)]
+struct RawPartial {
+    params: CocoParams,
+    n_classes: usize,
+    images: BTreeMap<SampleId, ImageRecord>,
+}
+
+/// One picture's share of the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ImageRecord {
+    /// Its place by number, where the order of pictures has one.
+    pub(crate) rank: Option<i64>,
+    /// Classes that have a label or a detection here, by class.
+    pub(crate) classes: Vec<ClassRecord>,
+}
+
+/// One class in one picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ClassRecord {
+    /// The class number.
+    pub(crate) class: u32,
+    /// Labels that count, for each area.
+    pub(crate) n_labels: Vec<u32>,
+    /// Scores of the detections, best first, cut at the largest detection limit.
+    pub(crate) scores: Vec<f64>,
+    /// For each detection, bit `area * thresholds + threshold` in words of 64: a true positive.
+    pub(crate) tp: Vec<u64>,
+    /// The same: a false positive. Neither bit is set where a detection does not count.
+    pub(crate) fp: Vec<u64>,
+}
+
+/// Matches one picture.
+///
+/// # Errors
+/// As [`super::evaluate`].
+pub fn observe(case: &ImageCase<'_>, n_classes: usize, params: &CocoParams) -> Result<Partial> {
+    observe_all(std::slice::from_ref(case), n_classes, params)
+}
+
+/// Matches the pictures of a shard, in parallel.
+///
+/// # Errors
+/// As [`super::evaluate`].
+pub fn observe_all(cases: &[ImageCase<'_>], n_classes: usize, params: &CocoParams) -> Result<Partial> {
+    let params = params.clone().check()?;
+    let images = checked_by_id(cases, n_classes)?
+        .par_iter()
+        .map(|case| (case.id.clone(), record(case, &params)))
+        .collect::<Vec<_>>();
+    Ok(Partial { params: params.without_order(), n_classes, images: images.into_iter().collect() })
+}
+
+impl Partial {
+    /// Takes the pictures of another shard in.
+    ///
+    /// # Errors
+    /// [`EvalError::IncompatiblePartials`] for other parameters or another number of classes,
+    /// [`EvalError::DuplicateImage`] for a picture that both hold; nothing is taken in then.
+    pub fn merge(&mut self, other: Self) -> Result<()> {
+        self.check_compatible(&other)?;
+        if let Some(id) = other.images.keys().find(|id| self.images.contains_key(*id)) {
+            return Err(EvalError::DuplicateImage { image: id.to_string() });
+        }
+        self.images.extend(other.images);
+        Ok(())
+    }
+
+    /// Takes the pictures of another shard in, in place of those with the same id: new predictions for some pictures
+    /// cost the matching of those alone.
+    ///
+    /// # Errors
+    /// [`EvalError::IncompatiblePartials`] as [`Partial::merge`].
+    pub fn replace(&mut self, other: Self) -> Result<()> {
+        self.check_compatible(&other)?;
+        self.images.extend(other.images);
+        Ok(())
+    }
+
+    /// The result over all pictures taken in so far.
+    ///
+    /// # Errors
+    /// [`EvalError::InvalidParam`] and its like only when a stored partial was tampered with.
+    pub fn finish(&self) -> Result<CocoResult> {
+        let params = self.params.clone().check()?;
+        accumulate(&self.by_order(), self.n_classes, &params)
+    }
+
+    /// Pictures taken in, by id.
+    pub fn image_ids(&self) -> impl Iterator<Item = &SampleId> {
+        self.images.keys()
+    }
+
+    /// Number of pictures taken in.
+    pub fn n_images(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Number of classes of the evaluation.
+    pub fn n_classes(&self) -> usize {
+        self.n_classes
+    }
+
+    /// The parameters, without the order of pictures.
+    pub fn params(&self) -> &CocoParams {
+        &self.params
+    }
+
+    /// Records in the order in which detections are lined up.
+    pub(crate) fn by_order(&self) -> Vec<&ImageRecord> {
+        self.ordered().into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// Ids and records in the order in which detections are lined up.
+    pub(crate) fn ordered(&self) -> Vec<(&SampleId, &ImageRecord)> {
+        let mut records: Vec<_> = self.images.iter().collect();
+        // Stable, so ids decide where there are no ranks and between equal ones.
+        records.sort_by_key(|(_, record)| (record.rank.is_none(), record.rank));
+        records
+    }
+
+    fn check_compatible(&self, other: &Self) -> Result<()> {
+        if self.params != other.params {
+            return Err(EvalError::IncompatiblePartials { what: "parameters" });
+        }
+        if self.n_classes != other.n_classes {
+            return Err(EvalError::IncompatiblePartials { what: "number of classes" });
+        }
+        Ok(())
+    }
+}
+
+impl TryFrom<RawPartial> for Partial {
+    type Error = EvalError;
+
+    fn try_from(raw: RawPartial) -> Result<Self> {
+        let params = raw.params.check()?;
+        for (id, image) in &raw.images {
+            let damaged = |what| EvalError::DamagedPartial { image: id.to_string(), what };
+            if image.classes.windows(2).any(|p| p[1].class <= p[0].class) {
+                return Err(damaged("classes do not ascend"));
+            }
+            for class in &image.classes {
+                check_record(class, raw.n_classes, &params).map_err(damaged)?;
+            }
+        }
+        Ok(Self { params: params.without_order(), n_classes: raw.n_classes, images: raw.images })
+    }
+}
+
+fn check_record(
+    record: &ClassRecord,
+    n_classes: usize,
+    params: &CocoValidParams,
+) -> Result<(), &'static str> {
+    let n_words = record.scores.len() * params.n_words();
+    if n_classes <= record.class as usize {
+        return Err("a class is out of range");
+    }
+    if record.n_labels.len() != params.get().areas.len() {
+        return Err("label counts do not fit the areas");
+    }
+    if record.tp.len() != n_words || record.fp.len() != n_words {
+        return Err("match bits do not fit the scores");
+    }
+    if params.most_detections() < record.scores.len() {
+        return Err("more detections than the limit");
+    }
+    if !record.scores.iter().all(|s| (0.0..=1.0).contains(s)) || record.scores.windows(2).any(|p| p[0] < p[1])
+    {
+        return Err("scores are not from 1 down to 0");
+    }
+    if record.tp.iter().zip(&record.fp).any(|(tp, fp)| tp & fp != 0) {
+        return Err("a detection is right and wrong at once");
+    }
+    Ok(())
+}
+
+fn record(case: &ImageCase<'_>, params: &CocoValidParams) -> ImageRecord {
+    let labels = case.labels.iter().map(|l| l.class.0);
+    let mut classes: Vec<u32> = labels.chain(case.detections.iter().map(|d| d.class().0)).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let classes = classes.into_iter().map(|class| class_record(case, class, params)).collect();
+    ImageRecord { rank: params.rank(case.id), classes }
+}
+
+/// Places of detections in the picture, of one class or of all, best score first, the earlier one first among equals.
+pub(crate) fn detections_by_score(case: &ImageCase<'_>, class: Option<u32>) -> Vec<usize> {
+    let detections = case.detections;
+    let is_asked = |i: &usize| class.is_none_or(|class| detections[*i].class().0 == class);
+    let mut order: Vec<usize> = (0..detections.len()).filter(is_asked).collect();
+    order.sort_by(|a, b| by_score(detections[*a].score(), detections[*b].score()));
+    order
+}
+
+/// Higher scores first; both zeros are one number, so `total_cmp` would be wrong.
+pub(crate) fn by_score(a: f64, b: f64) -> std::cmp::Ordering {
+    b.partial_cmp(&a).unwrap_or(std::cmp::Ordering::Equal)
+}
+
+fn class_record(case: &ImageCase<'_>, class: u32, params: &CocoValidParams) -> ClassRecord {
+    let mut order = detections_by_score(case, Some(class));
+    order.truncate(params.most_detections());
+    let boxes: Vec<BBox> = order.iter().map(|i| case.detections[*i].bbox()).collect();
+    let labels: Vec<_> = case.labels.iter().filter(|l| l.class.0 == class).collect();
+    let label_boxes: Vec<BBox> = labels.iter().map(|l| l.bbox).collect();
+    let crowd: Vec<bool> = labels.iter().map(|l| l.is_crowd).collect();
+    let thresholds = &params.get().iou_thresholds;
+    let candidates = Candidates::new(&boxes, &label_boxes, &crowd, effective_threshold(thresholds[0]));
+
+    let n_words = params.n_words();
+    let mut record = ClassRecord {
+        class,
+        n_labels: Vec::with_capacity(params.get().areas.len()),
+        scores: order.iter().map(|i| case.detections[*i].score()).collect(),
+        tp: vec![0; order.len() * n_words],
+        fp: vec![0; order.len() * n_words],
+    };
+    let mut matches = Vec::new();
+    for (a, area) in params.get().areas.iter().enumerate() {
+        let is_outside = |size: f64| size < area.min || area.max < size;
+        let ignored: Vec<bool> =
+            labels.iter().map(|l| l.is_crowd || is_outside(l.effective_area())).collect();
+        record.n_labels.push(ignored.iter().map(|i| u32::from(!i)).sum());
+        for (t, threshold) in thresholds.iter().enumerate() {
+            candidates.assign(*threshold, &ignored, &crowd, &mut matches);
+            let bit = a * thresholds.len() + t;
+            for (d, found) in matches.iter().enumerate() {
+                let word = d * n_words + bit / 64;
+                match found {
+                    Some(label) if !ignored[*label as usize] => record.tp[word] |= 1 << (bit % 64),
+                    None if !is_outside(boxes[d].area()) => record.fp[word] |= 1 << (bit % 64),
+                    _ => {}
+                }
+            }
+        }
+    }
+    record
+}

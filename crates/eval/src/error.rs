@@ -1,0 +1,134 @@
+/// What an evaluation refuses, with the value found, what was expected and where.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A parameter outside its range.
+    #[error("{name} is {found}: expected {expected}")]
+    InvalidParam {
+        /// The parameter.
+        name: &'static str,
+        /// The value found.
+        found: f64,
+        /// What it should have been.
+        expected: &'static str,
+    },
+    /// A list of parameters without an entry.
+    #[error("{name} is empty: expected at least one entry")]
+    EmptyParam {
+        /// The parameter.
+        name: &'static str,
+    },
+    /// A list of thresholds that does not ascend.
+    #[error("{name} goes from {before} to {after}: expected ascending numbers")]
+    Unsorted {
+        /// The parameter.
+        name: &'static str,
+        /// The entry that came first.
+        before: f64,
+        /// The entry after it.
+        after: f64,
+    },
+    /// An area range that holds nothing, or a name used twice.
+    #[error("area range {label:?} from {min} to {max}: expected a distinct name and 0 <= min <= max")]
+    InvalidAreaRange {
+        /// Name of the range.
+        label: String,
+        /// Lower end in square pixels.
+        min: f64,
+        /// Upper end in square pixels.
+        max: f64,
+    },
+    /// A class number that the schema does not hold.
+    #[error("image {image}, {what} {index}: class {found}, expected a number below {n_classes}")]
+    ClassOutOfRange {
+        /// The image.
+        image: String,
+        /// `label` or `detection`.
+        what: &'static str,
+        /// Its place in the image, from 0.
+        index: usize,
+        /// The class number found.
+        found: u32,
+        /// Number of classes of the evaluation.
+        n_classes: usize,
+    },
+    /// A stated area that is no area.
+    #[error("image {image}, label {index}: area {found}, expected a finite number of at least 0")]
+    InvalidArea {
+        /// The image.
+        image: String,
+        /// The label's place in the image, from 0.
+        index: usize,
+        /// The value found.
+        found: f64,
+    },
+    /// The same image twice.
+    #[error("image {image} occurs more than once: expected distinct images")]
+    DuplicateImage {
+        /// The image.
+        image: String,
+    },
+    /// Partial results that were made with different parameters.
+    #[error("partial results differ in {what}: expected the same for all shards")]
+    IncompatiblePartials {
+        /// What differs.
+        what: &'static str,
+    },
+    /// A stored partial result whose parts contradict each other.
+    #[error("partial result of image {image} is damaged: {what}")]
+    DamagedPartial {
+        /// The image.
+        image: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// An IoU threshold that the partial results were not computed for.
+    #[error("IoU threshold {found} is not among those evaluated, {known:?}")]
+    UnknownThreshold {
+        /// The threshold asked for.
+        found: f64,
+        /// The thresholds there are.
+        known: Vec<f64>,
+    },
+    /// An image without a group.
+    #[error("image {image} has no group: expected one for each image")]
+    MissingGroup {
+        /// The image.
+        image: String,
+    },
+    /// Two detectors that were not evaluated on the same images and labels.
+    #[error("image {image} differs between the two detectors: expected the same images and labels")]
+    DifferentImages {
+        /// The first image that differs.
+        image: String,
+    },
+    /// Two lists that should have been as long as each other.
+    #[error("{name} has {found} entries: expected {expected}")]
+    Length {
+        /// The list.
+        name: &'static str,
+        /// Entries found.
+        found: usize,
+        /// Entries expected.
+        expected: usize,
+    },
+}
+
+/// Result with [`EvalError`].
+pub type Result<T, E = EvalError> = std::result::Result<T, E>;
+
+/// Refuses numbers outside `[0, 1]`, NaN among them.
+pub(crate) fn check_share(name: &'static str, found: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&found) {
+        return Ok(());
+    }
+    Err(EvalError::InvalidParam { name, found, expected: "a number from 0 to 1" })
+}
+
+/// Refuses IoU thresholds outside `(0, 1]`, NaN among them.
+pub(crate) fn check_iou(found: f64) -> Result<()> {
+    if 0.0 < found && found <= 1.0 {
+        return Ok(());
+    }
+    Err(EvalError::InvalidParam { name: "iou", found, expected: "a number above 0 and up to 1" })
+}

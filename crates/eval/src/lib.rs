@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod bootstrap;
+mod case;
+pub mod coco;
+pub mod compare;
+mod counts;
+mod error;
+pub mod failures;
+pub mod matching;
+mod overlap;
+pub mod threshold;
+pub mod voc;
+
+pub use case::ImageCase;
+pub use compare::compare;
+pub use counts::{ClassCounts, ConfusionMatrix, CountsReport, ImageCounts, evaluate_at};
+pub use error::{EvalError, Result};

@@ -1,0 +1,83 @@
+use labelloop_core::BBox;
+
+/// COCO's overlap of a detection with a label, operation by operation as `bbIou` in `maskApi.c` defines it, because
+/// thresholds are compared for equality: intersection over union, and for a crowd over the detection's area alone.
+///
+/// Where numbers over- or underflow (0/0, inf/inf) the result is NaN, which every comparison here treats as no
+/// overlap.
+pub(crate) fn coco_overlap(detection: BBox, label: BBox, is_crowd: bool) -> f64 {
+    let width = detection.right().min(label.right()) - detection.x().max(label.x());
+    if !(0.0 < width) {
+        return 0.0;
+    }
+    let height = detection.bottom().min(label.bottom()) - detection.y().max(label.y());
+    if !(0.0 < height) {
+        return 0.0;
+    }
+    let intersection = width * height;
+    let union = if is_crowd { detection.area() } else { detection.area() + label.area() - intersection };
+    intersection / union
+}
+
+/// Detections of one class in one picture, best score first, with the labels of that class they may be matched to.
+#[derive(Debug, Default)]
+pub(crate) struct Candidates {
+    /// Labels that overlap enough with detection `d`, as (label, overlap) in order of labels.
+    pairs: Vec<(u32, f64)>,
+    /// Where the pairs of detection `d` begin; one entry more than detections.
+    starts: Vec<usize>,
+}
+
+/// The label, by its place in the class, that a detection was matched to.
+pub(crate) type Match = Option<u32>;
+
+impl Candidates {
+    /// Pairs with an overlap of at least `least`, O(detections x labels).
+    pub(crate) fn new(detections: &[BBox], labels: &[BBox], crowd: &[bool], least: f64) -> Self {
+        let mut found = Self { pairs: Vec::new(), starts: vec![0] };
+        for detection in detections {
+            for (i, (label, is_crowd)) in (0u32..).zip(labels.iter().zip(crowd)) {
+                let overlap = coco_overlap(*detection, *label, *is_crowd);
+                if least <= overlap {
+                    found.pairs.push((i, overlap));
+                }
+            }
+            found.starts.push(found.pairs.len());
+        }
+        found
+    }
+
+    /// Greedy matching of COCO at one threshold: detections in order take the label of the largest overlap that is
+    /// still free, of equal ones the last; labels to be ignored only where no other one fits; crowds any number of
+    /// times.
+    pub(crate) fn assign(&self, threshold: f64, ignored: &[bool], crowd: &[bool], out: &mut Vec<Match>) {
+        let mut taken = vec![false; ignored.len()];
+        out.clear();
+        for span in self.starts.windows(2) {
+            let pairs = &self.pairs[span[0]..span[1]];
+            let best = best_of(pairs, threshold, |i| !ignored[i] && !taken[i])
+                .or_else(|| best_of(pairs, threshold, |i| ignored[i] && (crowd[i] || !taken[i])));
+            if let Some(i) = best {
+                taken[i as usize] = true;
+            }
+            out.push(best);
+        }
+    }
+}
+
+/// The threshold as the protocol compares it: an overlap of one must pass a threshold of one in spite of rounding.
+pub(crate) fn effective_threshold(threshold: f64) -> f64 {
+    threshold.min(1.0 - 1e-10)
+}
+
+fn best_of(pairs: &[(u32, f64)], threshold: f64, is_free: impl Fn(usize) -> bool) -> Match {
+    let mut least = effective_threshold(threshold);
+    let mut best = None;
+    for (i, overlap) in pairs {
+        if is_free(*i as usize) && least <= *overlap {
+            least = *overlap;
+            best = Some(*i);
+        }
+    }
+    best
+}
