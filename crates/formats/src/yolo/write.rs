@@ -1,0 +1,138 @@
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use labelloop_core::{AnnotationSet, ClassSchema, LabelledBox, SampleId, SampleRecord, SliceKind};
+
+use super::{Part, SIZES, label_file};
+use crate::files::{self, StagedFolder, io_error};
+use crate::loss::{self, Holds, Losses};
+use crate::{Format, FormatError, Lost, MediaMode, Result, Warning, json};
+
+const HOLDS: Holds = Holds {
+    unlabelled_marks: true,
+    sizes: true,
+    groups: false,
+    captures: false,
+    areas: false,
+    crowds: false,
+    annotators: false,
+    all_label_fields: false,
+    all_sample_fields: false,
+    all_file_fields: false,
+    label_fields: &[],
+    sample_fields: &["split"],
+    file_fields: &[],
+};
+
+/// Writes the labelled samples that `split_of` gives a part as a YOLO folder.
+///
+/// Samples that nobody looked at and point clouds are left out and counted in the warnings; samples without a part are
+/// left out as asked. The folder is built beside its place and moved there once complete; `dataset.yaml` names it by
+/// its absolute path, as trainers want it. Media files are taken from `media_root` by the sample's file name.
+///
+/// Complexity: O(n log n) in samples, plus the copying.
+///
+/// # Errors
+/// [`FormatError::Occupied`] where the folder holds something already, [`FormatError::NothingToWrite`] without a
+/// labelled sample, [`FormatError::NoSize`], [`FormatError::UnsafeName`], [`FormatError::Io`],
+/// [`FormatError::ClassOutOfRange`] and [`FormatError::DuplicateSample`].
+pub fn write(
+    dir: &Path,
+    set: &AnnotationSet,
+    split_of: &dyn Fn(&SampleId) -> Option<Part>,
+    media_root: &Path,
+    media: MediaMode,
+) -> Result<Vec<Warning>> {
+    loss::check(set)?;
+    let asked: Vec<(&SampleRecord, Part)> =
+        set.samples.iter().filter_map(|s| split_of(&s.id).map(|part| (s, part))).collect();
+    let (pictures, clouds): (Vec<_>, Vec<_>) =
+        asked.into_iter().partition(|(s, _)| s.kind == SliceKind::Image);
+    let (mut labelled, unlabelled): (Vec<_>, Vec<_>) =
+        pictures.into_iter().partition(|(s, _)| s.boxes.is_some());
+    if labelled.is_empty() {
+        return Err(FormatError::NothingToWrite { path: dir.to_owned(), n_samples: set.samples.len() });
+    }
+    labelled.sort_unstable_by(|(a, pa), (b, pb)| (pa, &a.id).cmp(&(pb, &b.id)));
+
+    let mut losses = Losses::of(set, labelled.iter().map(|(s, _)| *s), &HOLDS);
+    losses.add(Lost::PointClouds, clouds.len());
+    losses.add(Lost::UnlabelledSamples, unlabelled.len());
+
+    let folder = StagedFolder::new(dir)?;
+    for sub in ["train/images", "train/labels", "val/images", "val/labels"] {
+        folder.folder(sub)?;
+    }
+    let mut sizes = String::new();
+    for (sample, part) in labelled {
+        add_sample(&folder, sample, part, (media_root, media), &mut sizes)?;
+    }
+    folder.write(SIZES, &sizes)?;
+    folder.write("dataset.yaml", &yaml(folder.target(), &set.schema))?;
+    folder.finish()?;
+    Ok(losses.into_warnings(dir, Format::Yolo))
+}
+
+fn add_sample(
+    folder: &StagedFolder,
+    sample: &SampleRecord,
+    part: Part,
+    (media_root, media): (&Path, MediaMode),
+    sizes: &mut String,
+) -> Result<()> {
+    let id = sample.id.as_str();
+    let size = sample.size.ok_or_else(|| FormatError::NoSize { sample: id.to_owned() })?;
+    let ending = files::ending(&sample.file_name).unwrap_or("jpg");
+    let image = format!("{}/images/{}", part.as_str(), files::named_after(id, ending)?);
+    let mut text = String::new();
+    for label in sample.boxes.iter().flatten() {
+        add_label(&mut text, label, size);
+    }
+    folder.write(&label_file(&image), &text)?;
+    // Writing to a text cannot fail.
+    let _ = writeln!(sizes, "{image}\t{}\t{}", size.width(), size.height());
+    place_media(&sample.file_name, media_root, &folder.file(&image)?, media)
+}
+
+fn add_label(text: &mut String, label: &LabelledBox, size: labelloop_core::ImageSize) {
+    let _ = write!(text, "{}", label.class.0);
+    for share in label.bbox.to_yolo(size) {
+        let _ = write!(text, " {share}");
+    }
+    text.push('\n');
+}
+
+fn place_media(file_name: &str, media_root: &Path, target: &Path, media: MediaMode) -> Result<()> {
+    if media == MediaMode::None {
+        return Ok(());
+    }
+    let name = files::safe_relative(file_name)
+        .ok_or_else(|| FormatError::UnsafeName { name: file_name.to_owned() })?;
+    let source = media_root.join(name);
+    let placed = match media {
+        MediaMode::Link => fs::canonicalize(&source).and_then(|full| link(&full, target)),
+        _ => fs::copy(&source, target).map(|_| ()),
+    };
+    placed.map_err(io_error(&source))
+}
+
+#[cfg(unix)]
+fn link(source: &Path, target: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(source, target)
+}
+
+#[cfg(not(unix))]
+fn link(source: &Path, target: &Path) -> std::io::Result<()> {
+    fs::hard_link(source, target)
+}
+
+/// Texts are quoted as in JSON, which YAML's double quotes include; so a class named `no` or `1` stays a text.
+fn yaml(root: &Path, schema: &ClassSchema) -> String {
+    let mut text = format!("path: {}\n", json::quoted(&root.to_string_lossy()));
+    let _ = writeln!(text, "train: train/images\nval: val/images\nnc: {}\nnames:", schema.n_classes());
+    for (class, name) in schema.iter() {
+        let _ = writeln!(text, "  {}: {}", class.0, json::quoted(name));
+    }
+    text
+}
