@@ -1,0 +1,290 @@
+//! What everything that runs on the generated scenes relies on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use labelloop_core::{AnnotationSet, Cancelled, Progress, SampleRecord, Silent, SliceKind};
+use labelloop_media::{load, read_kitti_bin};
+use labelloop_testkit::TestkitError;
+use labelloop_testkit::scenes::{
+    Light, RenderedGroup, SLICES, SceneKind, SceneParams, SceneValidParams, generate,
+};
+
+fn scenes(n_groups: usize) -> SceneValidParams {
+    SceneParams { n_groups, ..SceneParams::default() }.check().unwrap()
+}
+
+fn groups(valid: &SceneValidParams) -> Vec<RenderedGroup> {
+    (0..valid.n_groups()).map(|g| valid.render_group(g)).collect()
+}
+
+fn records(groups: &[RenderedGroup]) -> Vec<&SampleRecord> {
+    groups.iter().flat_map(|g| &g.captures).flat_map(|c| &c.records).collect()
+}
+
+fn count_classes<'a>(records: impl IntoIterator<Item = &'a SampleRecord>) -> [usize; 6] {
+    let mut counts = [0; 6];
+    for label in records.into_iter().filter_map(|r| r.boxes.as_ref()).flatten() {
+        counts[label.class.as_usize()] += 1;
+    }
+    counts
+}
+
+fn bytes_of(dir: &Path, set: &AnnotationSet) -> Vec<Vec<u8>> {
+    set.samples.iter().map(|s| std::fs::read(dir.join(&s.file_name)).unwrap()).collect()
+}
+
+#[test]
+fn bytes_are_the_same_at_any_number_of_threads() {
+    let valid = scenes(6);
+    let run = |n_threads: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+        let set = pool.install(|| generate(&valid, dir.path(), &Silent)).unwrap();
+        let bytes = bytes_of(dir.path(), &set);
+        (set, bytes)
+    };
+    let first = run(1);
+    assert!(first == run(4), "one thread and four");
+    assert!(first == run(4), "four threads twice");
+}
+
+#[test]
+fn pixels_are_those_of_all_other_machines() {
+    // The sum changes with every change of the scenes; that it is the same on all platforms is what is tested.
+    let group = scenes(10).render_group(3);
+    let capture = &group.captures[0];
+    let sum = |bytes: &[u8]| {
+        bytes.iter().fold(0xCBF2_9CE4_8422_2325u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01B3))
+    };
+    let points: Vec<u8> = capture.points.points().iter().flatten().flat_map(|v| v.to_le_bytes()).collect();
+    assert_eq!([sum(capture.left.pixels()), sum(capture.right.pixels()), sum(&points)], PIXEL_SUMS);
+}
+
+const PIXEL_SUMS: [u64; 3] =
+    [14_567_661_746_764_343_425, 12_019_260_984_331_404_011, 10_032_843_776_036_453_100];
+
+#[test]
+fn another_seed_gives_other_scenes() {
+    let other = SceneParams { seed: 8, n_groups: 2, ..SceneParams::default() }.check().unwrap();
+    assert_ne!(other.render_group(0).captures[0].left, scenes(2).render_group(0).captures[0].left);
+}
+
+#[test]
+fn boxes_lie_in_their_picture_and_have_area() {
+    let valid = scenes(30);
+    for record in records(&groups(&valid)) {
+        for label in record.boxes.iter().flatten() {
+            assert!(label.bbox.is_inside(valid.size(), 0.0), "{}: {:?}", record.id, label.bbox);
+            assert!(label.bbox.width() >= 5.0 && label.bbox.height() >= 5.0, "{}", record.id);
+            let hidden: f64 = label.extra["occluded"].parse().unwrap();
+            assert!((0.0..=0.8).contains(&hidden), "{}: {hidden}", record.id);
+        }
+    }
+}
+
+#[test]
+fn captures_have_three_slices_with_labels_for_all() {
+    let group = scenes(4).render_group(1);
+    for capture in &group.captures {
+        for (record, slice) in capture.records.iter().zip(SLICES) {
+            assert_eq!(record.slice, slice);
+            assert_eq!((&record.capture, &record.group), (&capture.capture, &group.group));
+            assert_eq!(record.id.as_str(), format!("{}/{slice}", capture.capture));
+            let is_image = record.kind == SliceKind::Image;
+            assert_eq!((record.boxes.is_some(), record.size.is_some()), (is_image, is_image));
+            assert_eq!(record.cuboids.is_some(), !is_image);
+        }
+    }
+}
+
+#[test]
+fn files_hold_what_was_rendered() {
+    let valid = scenes(3);
+    let dir = tempfile::tempdir().unwrap();
+    let set = generate(&valid, dir.path(), &Silent).unwrap();
+    let groups = groups(&valid);
+    assert!(set.samples.iter().eq(records(&groups)));
+    let capture = &groups[2].captures[0];
+    let [left, right, pcd] = capture.records.each_ref().map(|r| dir.path().join(&r.file_name));
+    assert_eq!(left, dir.path().join("media/seq-0002/frame-00/left.png"));
+    assert_eq!(load(&left).unwrap(), capture.left);
+    assert_eq!(load(&right).unwrap(), capture.right);
+    assert_eq!(read_kitti_bin(&pcd).unwrap(), capture.points);
+}
+
+#[test]
+fn records_are_in_the_order_of_their_ids() {
+    let groups = groups(&scenes(12));
+    let ids: Vec<_> = records(&groups).into_iter().map(|r| (&r.capture, &r.slice)).collect();
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), ids.len());
+    let captures: Vec<_> = ids.iter().map(|(c, _)| c).collect();
+    assert!(captures.is_sorted());
+}
+
+#[test]
+fn every_class_occurs_and_the_rare_one_is_rare() {
+    for seed in [1, 7, 2026] {
+        let valid = SceneParams { seed, ..SceneParams::default() }.check().unwrap();
+        let counts = count_classes(records(&groups(&valid)));
+        let total: usize = counts.iter().sum();
+        let share = |class: usize| counts[class] as f64 / total as f64;
+        assert!((0.24..0.46).contains(&share(0)), "cars {counts:?}");
+        assert!((0.18..0.34).contains(&share(1)), "pedestrians {counts:?}");
+        assert!((0.03..0.12).contains(&share(4)), "signs {counts:?}");
+        assert!((0.01..0.06).contains(&share(5)), "animals {counts:?}");
+        assert!(counts[5] < counts[4] && counts[4] < counts[2], "{counts:?}");
+    }
+}
+
+#[test]
+fn dull_sequences_hold_more_than_half_of_the_captures() {
+    let groups = groups(&scenes(80));
+    let n = |kind: SceneKind| -> (usize, usize) {
+        let of: Vec<_> = groups.iter().filter(|g| g.traits.kind == kind).collect();
+        (of.len(), of.iter().map(|g| g.captures.len()).sum())
+    };
+    let ((dull, dull_captures), (rural, _), (town, _)) =
+        (n(SceneKind::Dull), n(SceneKind::Rural), n(SceneKind::Town));
+    assert_eq!((dull, rural, town), (16, 22, 42));
+    let total: usize = groups.iter().map(|g| g.captures.len()).sum();
+    assert!((280..=360).contains(&total), "{total}");
+    assert!(2 * dull_captures > total, "{dull_captures} of {total}");
+}
+
+#[test]
+fn the_rare_class_occurs_by_day_and_by_night() {
+    let groups = groups(&scenes(80));
+    let mut lights = BTreeMap::<bool, usize>::new();
+    for group in &groups {
+        if count_classes(&group.captures[0].records)[5] > 0 {
+            assert_eq!(group.traits.kind, SceneKind::Rural);
+            *lights.entry(group.traits.light == Light::Night).or_default() += 1;
+        }
+    }
+    assert!(lights[&true] >= 2 && lights[&false] >= 5, "{lights:?}");
+}
+
+#[test]
+fn traits_are_written_as_json_texts() {
+    let group = scenes(3).render_group(0);
+    let extra = &group.captures[0].records[2].extra;
+    assert_eq!(serde_json::from_str::<Light>(&extra["light"]).unwrap(), group.traits.light);
+    assert_eq!(serde_json::from_str::<SceneKind>(&extra["kind"]).unwrap(), group.traits.kind);
+    assert!(extra["ground"].starts_with('"'));
+}
+
+#[test]
+fn captures_of_a_sequence_are_nearly_equal_and_not_equal() {
+    let group = scenes(80);
+    let dull = (0..80).map(|g| group.render_group(g)).find(|g| g.traits.kind == SceneKind::Dull).unwrap();
+    let [a, b] = [&dull.captures[0].left, &dull.captures[1].left];
+    assert_ne!(a, b);
+    let differing: u64 = a.pixels().iter().zip(b.pixels()).map(|(x, y)| u64::from(x.abs_diff(*y))).sum();
+    let mean = differing as f64 / a.pixels().len() as f64;
+    assert!(mean < 16.0, "{mean}");
+}
+
+#[test]
+fn near_objects_move_more_from_left_to_right() {
+    let valid = SceneParams { n_groups: 8, noise: 0.0, ..SceneParams::default() }.check().unwrap();
+    let focal = 192.0 * 5.0 / 6.0;
+    let mut n_checked = 0;
+    for group in groups(&valid) {
+        let capture = &group.captures[0];
+        let of = |slice: usize| -> BTreeMap<&str, _> {
+            capture.records[slice].boxes.iter().flatten().map(|b| (b.extra["object"].as_str(), b)).collect()
+        };
+        let (left, right) = (of(0), of(1));
+        for (object, l) in &left {
+            let Some(r) = right.get(object) else { continue };
+            let is_whole = l.extra["occluded"] == "0.00" && r.extra["occluded"] == "0.00";
+            let z = nearest_front(capture.records[2].cuboids.as_deref().unwrap(), l.bbox.centre().0, focal);
+            if let Some(z) = z.filter(|_| is_whole) {
+                let disparity = l.bbox.centre().0 - r.bbox.centre().0;
+                assert!((disparity - focal * 0.4 / z).abs() < 1.5, "{disparity} at {z} m");
+                n_checked += 1;
+            }
+        }
+    }
+    assert!(n_checked >= 5, "{n_checked}");
+}
+
+/// Distance of the only cuboid whose middle is seen at a column of the left picture, within 3 pixels.
+fn nearest_front(cuboids: &[labelloop_core::LabelledCuboid], column: f64, focal: f64) -> Option<f64> {
+    let fronts: Vec<f64> = cuboids
+        .iter()
+        .filter_map(|c| {
+            let [x, y, _] = c.cuboid.centre();
+            let [length, width, _] = c.cuboid.size();
+            let depth = if c.cuboid.yaw() == 0.0 { length } else { width };
+            let front = x - depth / 2.0;
+            ((96.0 - focal * y / front - column).abs() < 3.0).then_some(front)
+        })
+        .collect();
+    if let [only] = fronts[..] { Some(only) } else { None }
+}
+
+#[test]
+fn every_cuboid_holds_points() {
+    for group in groups(&scenes(6)) {
+        for capture in &group.captures {
+            for label in capture.records[2].cuboids.iter().flatten() {
+                let ([cx, cy, cz], [l, w, h]) = (label.cuboid.centre(), label.cuboid.size());
+                let [dx, dy] = if label.cuboid.yaw() == 0.0 { [l, w] } else { [w, l] };
+                let is_in = |p: &&[f32; 4]| {
+                    let [x, y, z] = [p[0], p[1], p[2]].map(f64::from);
+                    let slack = 1e-3;
+                    (x - cx).abs() <= dx / 2.0 + slack
+                        && (y - cy).abs() <= dy / 2.0 + slack
+                        && (z - cz).abs() <= h / 2.0 + slack
+                };
+                let n = capture.points.points().iter().filter(is_in).count();
+                assert!(n >= 12, "{}: {n} points", capture.capture);
+            }
+            assert!((400..2500).contains(&capture.points.n_points()));
+        }
+    }
+}
+
+#[test]
+fn extreme_parameters_do_not_panic() {
+    let small = SceneParams {
+        n_groups: 4,
+        captures_per_group: 1,
+        width: 64,
+        height: 48,
+        noise: 64.0,
+        drift: 16.0,
+        dull_share: 0.5,
+        rural_share: 1.0,
+        night_share: 1.0,
+        ..SceneParams::default()
+    };
+    let groups = groups(&small.check().unwrap());
+    assert_eq!(groups.iter().filter(|g| g.traits.kind == SceneKind::Dull).count(), 2);
+    assert!(groups.iter().all(|g| g.traits.kind == SceneKind::Dull || g.traits.light == Light::Night));
+    assert_eq!(scenes(2).render_group(7).group.as_str(), "seq-0007");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = generate(&scenes(1), file.path(), &Silent).unwrap_err();
+    assert!(matches!(&error, TestkitError::Io { path, .. } if path.starts_with(file.path())), "{error}");
+}
+
+#[test]
+fn an_early_end_is_an_error() {
+    struct Stop;
+    impl Progress for Stop {
+        fn advance(&self, _: &str, _: u64, _: u64) {}
+        fn is_cancelled(&self) -> bool {
+            true
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let ended = SceneParams { n_groups: 1, ..SceneParams::default() }.generate(dir.path(), &Stop);
+    assert!(matches!(ended, Err(TestkitError::Cancelled(Cancelled { done: 1, total: 1 }))));
+}
