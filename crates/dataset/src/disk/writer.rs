@@ -1,0 +1,194 @@
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::fs::{self, HashingFile};
+use super::manifest::{FileEntry, MANIFEST, Manifest};
+use super::{CURRENT, DatasetDir, GENERATIONS, Generation, current_of, generation_dir, tables};
+use crate::{ConflictReason, Dataset, DatasetError, Result};
+
+const LOCK: &str = ".lock";
+const TEMPORARY: &str = ".tmp-";
+
+/// The one who may commit. Holds the lock of the folder until it is dropped.
+#[derive(Debug)]
+pub struct Writer {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Writer {
+    pub(super) fn new(dir: &DatasetDir) -> Result<Self> {
+        let writer = Self::locked(&dir.root)?;
+        writer.clear_leftovers(Some(dir.current()?))?;
+        Ok(writer)
+    }
+
+    /// Commits generation 0, unless someone else did so before the lock was taken.
+    pub(super) fn first(root: &Path, empty: &Dataset) -> Result<()> {
+        let writer = Self::locked(root)?;
+        if root.join(CURRENT).exists() {
+            return Ok(());
+        }
+        writer.clear_leftovers(None)?;
+        let (temporary, manifest) = writer.write_temporary(empty, 0, None, "init")?;
+        writer.publish(&temporary, &manifest)
+    }
+
+    fn locked(root: &Path) -> Result<Self> {
+        let path = root.join(LOCK);
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|e| DatasetError::io("open", &path, e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(DatasetError::Conflict { path: root.to_owned(), reason: ConflictReason::Locked })
+            }
+            Err(TryLockError::Error(e)) => Err(DatasetError::io("lock", &path, e)),
+        }
+    }
+
+    /// Commits a snapshot as the next generation and makes it current. `key` names the step that made it.
+    ///
+    /// The files are written to a temporary folder and synced, the folder is renamed and its parent synced, and only
+    /// then `CURRENT` is replaced in the same way: whenever the process dies, the folder holds the old state or the
+    /// new one. Content and key of the current generation again change nothing and return it. The snapshot stands on
+    /// the new generation afterwards and may be changed and committed again.
+    ///
+    /// # Errors
+    /// [`DatasetError::Conflict`] when the snapshot was not read from, or committed as, the current generation;
+    /// [`DatasetError::OtherDataset`] for a snapshot of another name or other classes; [`DatasetError::Io`], after
+    /// which what was on disk before is still there.
+    pub fn commit(&mut self, dataset: &Dataset, key: &str) -> Result<Generation> {
+        let dir = DatasetDir { root: self.root.clone() };
+        let current = dir.current()?;
+        self.check_identity(&dir, dataset)?;
+        let number = current + 1;
+        let (temporary, manifest) = self.write_temporary(dataset, number, Some(current), key)?;
+        let before = dir.manifest(current)?;
+        if before.digest == manifest.digest && before.key == key {
+            fs::remove_dir(&temporary)?;
+            dataset.base.set(current);
+            return Ok(before.into());
+        }
+        if let Err(e) = self.check_base(dataset, current) {
+            fs::remove_dir(&temporary)?;
+            return Err(e);
+        }
+        self.publish(&temporary, &manifest)?;
+        dataset.base.set(number);
+        Ok(manifest.into())
+    }
+
+    /// Commits the content of an earlier generation as the next one.
+    ///
+    /// # Errors
+    /// [`DatasetError::NoSuchGeneration`], and as [`Writer::commit`] and [`DatasetDir::read`].
+    pub fn restore(&mut self, number: u64, key: &str) -> Result<Generation> {
+        let dir = DatasetDir { root: self.root.clone() };
+        let dataset = dir.read_generation(number)?;
+        dataset.base.set(dir.current()?);
+        self.commit(&dataset, key)
+    }
+
+    fn check_identity(&self, dir: &DatasetDir, dataset: &Dataset) -> Result<()> {
+        let on_disk = dir.read_identity()?;
+        let differs = |what, found: String, expected: String| {
+            Err(DatasetError::OtherDataset { path: self.root.clone(), what, found, expected })
+        };
+        if on_disk.name != dataset.name {
+            return differs("name", on_disk.name, dataset.name.clone());
+        }
+        if on_disk.schema != dataset.schema {
+            let [found, expected] = [&on_disk.schema, &dataset.schema].map(|s| s.names().join(", "));
+            return differs("classes", found, expected);
+        }
+        Ok(())
+    }
+
+    fn check_base(&self, dataset: &Dataset, current: u64) -> Result<()> {
+        let reason = match dataset.base.get() {
+            Some(read) if read != current => ConflictReason::Moved { read, current },
+            None if current != 0 => ConflictReason::NotRead { current },
+            _ => return Ok(()),
+        };
+        Err(DatasetError::Conflict { path: self.root.clone(), reason })
+    }
+
+    fn write_temporary(
+        &self,
+        dataset: &Dataset,
+        number: u64,
+        parent: Option<u64>,
+        key: &str,
+    ) -> Result<(PathBuf, Manifest)> {
+        let folder = self.root.join(GENERATIONS).join(format!("{TEMPORARY}{number:06}"));
+        if folder.exists() {
+            fs::remove_dir(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        let written = self.write_files(dataset, &folder, number, parent, key);
+        if written.is_err() {
+            // The first error is the one to report; what cannot be removed now is a leftover for the next writer.
+            let _ = fs::remove_dir(&folder);
+        }
+        Ok((folder, written?))
+    }
+
+    fn write_files(
+        &self,
+        dataset: &Dataset,
+        folder: &Path,
+        number: u64,
+        parent: Option<u64>,
+        key: &str,
+    ) -> Result<Manifest> {
+        let mut files = BTreeMap::new();
+        for name in tables::FILES {
+            let path = folder.join(name);
+            let mut file = HashingFile::create(&path)?;
+            tables::write(dataset, name, &mut file, &path)?;
+            let (n_bytes, blake3) = file.finish(&path)?;
+            files.insert(name.to_owned(), FileEntry { n_bytes, blake3 });
+        }
+        let manifest = Manifest::new(number, parent, key, files);
+        let path = folder.join(MANIFEST);
+        let mut file = HashingFile::create(&path)?;
+        file.write_all(&manifest.to_bytes(&path)?).map_err(|e| DatasetError::io("write", &path, e))?;
+        file.finish(&path)?;
+        fs::sync_dir(folder)?;
+        Ok(manifest)
+    }
+
+    fn publish(&self, temporary: &Path, manifest: &Manifest) -> Result<()> {
+        fs::rename(temporary, &generation_dir(&self.root, manifest.number))?;
+        fs::sync_dir(&self.root.join(GENERATIONS))?;
+        fs::replace(&self.root.join(CURRENT), format!("{}\n", manifest.number).as_bytes())
+    }
+
+    /// Removes what a killed writer left: temporary folders, and generations that were never made current.
+    fn clear_leftovers(&self, current: Option<u64>) -> Result<()> {
+        for path in fs::list(&self.root.join(GENERATIONS))? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_uncommitted = name.parse::<u64>().is_ok_and(|n| current.is_none_or(|c| n > c));
+            if name.starts_with(TEMPORARY) || is_uncommitted {
+                fs::remove_dir(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The current generation, read under the lock.
+    ///
+    /// # Errors
+    /// As [`DatasetDir::read`].
+    pub fn read(&self) -> Result<Dataset> {
+        let dir = DatasetDir { root: self.root.clone() };
+        dir.read_number(current_of(&self.root)?)
+    }
+}

@@ -1,0 +1,266 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use labelloop_core::{AnnotationSet, ClassIdx, Extra, LabelledBox, LabelledCuboid, SampleId, ScoredBox};
+
+use crate::dataset::field;
+use crate::{Dataset, DatasetError, Result};
+
+/// Labels, predictions and scores by field name.
+///
+/// In every label field, no entry means that nobody looked, and an empty entry means that someone looked and there is
+/// no object. Labels of the frozen test set are refused here; [`crate::TestAccess`] hands them out.
+impl Dataset {
+    /// Names of all label fields (boxes and cuboids), in order.
+    pub fn field_names(&self) -> Vec<&str> {
+        let names: BTreeSet<&String> = self.boxes.keys().chain(self.cuboids.keys()).collect();
+        names.into_iter().map(String::as_str).collect()
+    }
+
+    /// Names of all prediction fields, in order.
+    pub fn prediction_names(&self) -> Vec<&str> {
+        self.predictions.keys().map(String::as_str).collect()
+    }
+
+    /// Names of all per-sample scores, in order.
+    pub fn score_names(&self) -> Vec<&str> {
+        self.scores.keys().map(String::as_str).collect()
+    }
+
+    /// Labels of a picture: `None` when nobody looked yet.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownField`] with the names there are and the nearest one, [`DatasetError::UnknownSample`],
+    /// [`DatasetError::FrozenTest`] for a sample of the test set.
+    pub fn boxes(&self, name: &str, id: &SampleId) -> Result<Option<&[LabelledBox]>> {
+        let labels = field(&self.boxes, "box", name)?;
+        self.check_readable(name, id)?;
+        Ok(labels.get(id).map(Vec::as_slice))
+    }
+
+    /// Labels of a point cloud: `None` when nobody looked yet.
+    ///
+    /// # Errors
+    /// As [`Dataset::boxes`].
+    pub fn cuboids(&self, name: &str, id: &SampleId) -> Result<Option<&[LabelledCuboid]>> {
+        let labels = field(&self.cuboids, "cuboid", name)?;
+        self.check_readable(name, id)?;
+        Ok(labels.get(id).map(Vec::as_slice))
+    }
+
+    /// What a model proposes for a sample: `None` when it was not run. Name the field after the model
+    /// (`predictions@<digest>`), so that two models do not mix.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownField`], [`DatasetError::UnknownSample`].
+    pub fn predictions(&self, name: &str, id: &SampleId) -> Result<Option<&[ScoredBox]>> {
+        let found = field(&self.predictions, "prediction", name)?;
+        self.sample(id)?;
+        Ok(found.get(id).map(Vec::as_slice))
+    }
+
+    /// One number per sample, such as `zcore@v0`.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownField`].
+    pub fn scores(&self, name: &str) -> Result<&BTreeMap<SampleId, f64>> {
+        field(&self.scores, "score", name)
+    }
+
+    /// Replaces the labels of a picture; a new name makes a new field.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownSample`], [`DatasetError::FrozenTest`], [`DatasetError::ClassOutOfSchema`],
+    /// [`DatasetError::InvalidArea`], [`DatasetError::InvalidFieldName`].
+    pub fn set_boxes(&mut self, name: &str, id: &SampleId, boxes: Vec<LabelledBox>) -> Result<()> {
+        check_field_name(name)?;
+        self.check_readable(name, id)?;
+        self.check_boxes(id, &boxes)?;
+        self.boxes.entry(name.to_owned()).or_default().insert(id.clone(), boxes);
+        Ok(())
+    }
+
+    /// Replaces the labels of a point cloud; a new name makes a new field.
+    ///
+    /// # Errors
+    /// As [`Dataset::set_boxes`].
+    pub fn set_cuboids(&mut self, name: &str, id: &SampleId, cuboids: Vec<LabelledCuboid>) -> Result<()> {
+        check_field_name(name)?;
+        self.check_readable(name, id)?;
+        self.check_classes(id, cuboids.iter().map(|c| c.class))?;
+        self.cuboids.entry(name.to_owned()).or_default().insert(id.clone(), cuboids);
+        Ok(())
+    }
+
+    /// Replaces what a model proposes for a sample.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownSample`], [`DatasetError::ClassOutOfSchema`], [`DatasetError::InvalidFieldName`].
+    pub fn set_predictions(&mut self, name: &str, id: &SampleId, found: Vec<ScoredBox>) -> Result<()> {
+        check_field_name(name)?;
+        self.sample(id)?;
+        self.check_classes(id, found.iter().map(ScoredBox::class))?;
+        self.predictions.entry(name.to_owned()).or_default().insert(id.clone(), found);
+        Ok(())
+    }
+
+    /// Replaces a whole score.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownSample`], [`DatasetError::InvalidScore`] for a number that is not finite,
+    /// [`DatasetError::InvalidFieldName`].
+    pub fn set_scores(&mut self, name: &str, scores: BTreeMap<SampleId, f64>) -> Result<()> {
+        check_field_name(name)?;
+        self.check_known(scores.keys())?;
+        if let Some((id, found)) = scores.iter().find(|(_, v)| !v.is_finite()) {
+            return Err(DatasetError::InvalidScore {
+                name: name.to_owned(),
+                id: id.to_string(),
+                found: *found,
+            });
+        }
+        self.scores.insert(name.to_owned(), scores);
+        Ok(())
+    }
+
+    /// Samples with their labels as formats write them, in the order given.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownField`] when neither boxes nor cuboids have the field, [`DatasetError::UnknownSample`],
+    /// [`DatasetError::FrozenTest`].
+    pub fn annotation_set<'a>(
+        &self,
+        name: &str,
+        ids: impl IntoIterator<Item = &'a SampleId>,
+    ) -> Result<AnnotationSet> {
+        if !self.cuboids.contains_key(name) {
+            field(&self.boxes, "box", name)?;
+        }
+        let record = |id: &'a SampleId| {
+            self.check_readable(name, id)?;
+            let mut record = self.sample(id)?.to_record();
+            record.boxes = self.boxes.get(name).and_then(|f| f.get(id)).cloned();
+            record.cuboids = self.cuboids.get(name).and_then(|f| f.get(id)).cloned();
+            Ok(record)
+        };
+        let samples = ids.into_iter().map(record).collect::<Result<Vec<_>>>()?;
+        Ok(AnnotationSet { schema: self.schema.clone(), samples, extra: Extra::new() })
+    }
+
+    fn check_readable(&self, name: &str, id: &SampleId) -> Result<()> {
+        self.sample(id)?;
+        if self.is_test(id) {
+            return Err(DatasetError::FrozenTest { id: id.to_string(), field: name.to_owned() });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_boxes(&self, id: &SampleId, boxes: &[LabelledBox]) -> Result<()> {
+        self.check_classes(id, boxes.iter().map(|b| b.class))?;
+        let area = |b: &LabelledBox| b.area.unwrap_or(0.0);
+        match boxes.iter().map(area).enumerate().find(|(_, a)| !(0.0 <= *a) || !a.is_finite()) {
+            Some((position, found)) => Err(DatasetError::InvalidArea { id: id.to_string(), position, found }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_classes(&self, id: &SampleId, classes: impl Iterator<Item = ClassIdx>) -> Result<()> {
+        let n_classes = self.schema.n_classes();
+        match classes.enumerate().find(|(_, c)| c.as_usize() >= n_classes) {
+            Some((position, class)) => Err(DatasetError::ClassOutOfSchema {
+                id: id.to_string(),
+                position,
+                found: class.0,
+                n_classes,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn check_field_name(name: &str) -> Result<()> {
+    if name.trim().is_empty() || name.chars().any(char::is_control) {
+        return Err(DatasetError::InvalidFieldName { found: name.to_owned() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, Cuboid, CuboidFrame};
+
+    use crate::testing::{a_box, ids, pool_of, split_scene};
+    use crate::{GROUND_TRUTH, HUMAN_LABELS};
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_field_names_the_right_one() {
+        let d = pool_of(1);
+        let e = d.boxes("human_label", &ids(&["s0"])[0]).unwrap_err();
+        assert_eq!(
+            e.to_string(),
+            "no box field \"human_label\": expected one of [\"ground_truth\", \"human_labels\"]; did you mean \"human_labels\"?"
+        );
+        assert!(d.scores("zcore").is_err() && d.predictions("p", &ids(&["s0"])[0]).is_err());
+    }
+
+    #[test]
+    fn nobody_looked_differs_from_nothing_there() {
+        let mut d = pool_of(2);
+        let [a, b] = ["s0", "s1"].map(|t| SampleId::new(t).unwrap());
+        d.set_boxes(HUMAN_LABELS, &a, vec![]).unwrap();
+        assert_eq!(d.boxes(HUMAN_LABELS, &a).unwrap(), Some(&[][..]));
+        assert_eq!(d.boxes(HUMAN_LABELS, &b).unwrap(), None);
+    }
+
+    #[test]
+    fn labels_are_checked_against_the_schema() {
+        let mut d = pool_of(1);
+        let id = &ids(&["s0"])[0];
+        let e = d.set_boxes("x", id, vec![a_box(0), a_box(9)]).unwrap_err();
+        assert_eq!(e.to_string(), "label 1 of sample s0 has class number 9: expected 0 to 1");
+        let mut nan = a_box(0);
+        nan.area = Some(f64::NAN);
+        assert!(matches!(d.set_boxes("x", id, vec![nan]), Err(DatasetError::InvalidArea { .. })));
+        let cuboid = Cuboid::new([0.0; 3], [1.0; 3], 0.0, CuboidFrame::Lidar).unwrap();
+        let far = LabelledCuboid { class: ClassIdx(7), cuboid, annotator: None };
+        assert!(d.set_cuboids("x", id, vec![far]).is_err());
+        let scored = ScoredBox::new(ClassIdx(5), BBox::new(0.0, 0.0, 1.0, 1.0).unwrap(), 0.5).unwrap();
+        assert!(d.set_predictions("p", id, vec![scored]).is_err());
+        assert_eq!(d.field_names(), [GROUND_TRUTH, HUMAN_LABELS], "nothing was made by a refused call");
+    }
+
+    #[test]
+    fn empty_names_and_infinite_scores_are_refused() {
+        let mut d = pool_of(1);
+        let id = ids(&["s0"]).remove(0);
+        assert!(matches!(d.set_boxes(" ", &id, vec![]), Err(DatasetError::InvalidFieldName { .. })));
+        let scores = BTreeMap::from([(id.clone(), f64::INFINITY)]);
+        assert!(matches!(d.set_scores("zcore", scores), Err(DatasetError::InvalidScore { .. })));
+        d.set_scores("zcore@v0", BTreeMap::from([(id.clone(), 0.25)])).unwrap();
+        assert_eq!(d.scores("zcore@v0").unwrap()[&id], 0.25);
+        assert_eq!(d.score_names(), ["zcore@v0"]);
+    }
+
+    #[test]
+    fn test_labels_are_refused_both_ways() {
+        let mut d = split_scene(8);
+        let test = d.members::<labelloop_core::FrozenTest>();
+        let id = &test.ids()[0];
+        assert!(matches!(d.boxes(GROUND_TRUTH, id), Err(DatasetError::FrozenTest { .. })));
+        assert!(matches!(d.cuboids(GROUND_TRUTH, id), Err(DatasetError::FrozenTest { .. })));
+        assert!(matches!(d.set_boxes(GROUND_TRUTH, id, vec![]), Err(DatasetError::FrozenTest { .. })));
+        assert!(matches!(d.annotation_set(GROUND_TRUTH, test.ids()), Err(DatasetError::FrozenTest { .. })));
+    }
+
+    #[test]
+    fn an_annotation_set_keeps_the_order_asked_for() {
+        let mut d = pool_of(2);
+        let order = ids(&["s1", "s0"]);
+        d.set_boxes(HUMAN_LABELS, &order[0], vec![a_box(1)]).unwrap();
+        let set = d.annotation_set(HUMAN_LABELS, &order).unwrap();
+        assert_eq!(set.samples[0].boxes.as_deref(), Some(&[a_box(1)][..]));
+        assert_eq!(set.samples[1].boxes, None);
+        assert!(d.annotation_set("nothing", &order).is_err());
+    }
+}

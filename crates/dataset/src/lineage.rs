@@ -1,0 +1,124 @@
+use std::collections::BTreeSet;
+
+use labelloop_core::{SampleId, Split};
+
+use crate::{Dataset, DatasetError, Result, Sample, Status};
+
+impl Sample {
+    /// Puts the sample into a split; what is not pool is frozen from then on.
+    pub(crate) fn enter(&mut self, split: Option<Split>) {
+        self.split = split;
+        self.status = match split {
+            Some(Split::Pool) | None => Status::Unlabeled,
+            Some(Split::Test | Split::Val | Split::Golden) => Status::Frozen,
+        };
+    }
+}
+
+impl Dataset {
+    /// The sample, what it was derived from, what that was derived from, and so on.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownSample`] for the sample or a missing ancestor.
+    pub fn ancestry(&self, id: &SampleId) -> Result<Vec<&Sample>> {
+        let mut seen = BTreeSet::new();
+        let mut line = vec![];
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let sample = self.sample(id)?;
+            // A damaged file may hold a ring of parents; one round says all there is to say.
+            if !seen.insert(id) {
+                break;
+            }
+            line.push(sample);
+            next = sample.parent.as_ref();
+        }
+        Ok(line)
+    }
+
+    /// Lets samples pass to training only when they, and all that they were derived from, belong to the pool.
+    ///
+    /// # Errors
+    /// [`DatasetError::Lineage`] naming the sample and the ancestor at fault, [`DatasetError::UnknownSample`].
+    pub fn training_gate<'a>(&self, ids: impl IntoIterator<Item = &'a SampleId>) -> Result<()> {
+        for id in ids {
+            if let Some(ancestor) = self.ancestry(id)?.into_iter().find(|s| s.split != Some(Split::Pool)) {
+                return Err(DatasetError::Lineage {
+                    id: id.to_string(),
+                    ancestor: ancestor.id.to_string(),
+                    split: ancestor.split,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{ImageSize, SampleRecord, Val};
+
+    use crate::testing::{ids, pool_of, split_scene};
+
+    use super::*;
+
+    fn crop(id: &str, group: &str) -> SampleRecord {
+        let mut record = SampleRecord::image(id, format!("{id}.png"), ImageSize::new(8, 8).unwrap()).unwrap();
+        record.group = labelloop_core::GroupKey::new(group).unwrap();
+        record
+    }
+
+    #[test]
+    fn a_crop_of_a_val_sample_is_refused_by_name() {
+        let mut d = split_scene(8);
+        let val = d.members::<Val>().ids()[0].clone();
+        let group = d.samples()[&val].group.to_string();
+        d.derive(&crop("crop", &group), &val).unwrap();
+        d.derive(&crop("crop-of-crop", &group), &ids(&["crop"])[0]).unwrap();
+        assert_eq!(d.samples()["crop"].status, Status::Frozen);
+        let e = d.training_gate(&ids(&["crop-of-crop"])).unwrap_err();
+        assert!(matches!(e, DatasetError::Lineage { .. }) && e.is_refusal());
+        assert!(e.to_string().contains("crop-of-crop") && e.to_string().contains("split val"), "{e}");
+    }
+
+    #[test]
+    fn a_pool_child_of_a_val_parent_is_refused_even_when_it_claims_to_be_pool() {
+        let mut d = split_scene(8);
+        let val = d.members::<Val>().ids()[0].clone();
+        let group = d.samples()[&val].group.to_string();
+        d.derive(&crop("crop", &group), &val).unwrap();
+        d.samples.get_mut("crop").unwrap().split = Some(Split::Pool);
+        let e = d.training_gate(&ids(&["crop"])).unwrap_err();
+        assert!(e.to_string().contains(val.as_str()), "{e}");
+    }
+
+    #[test]
+    fn pool_samples_pass_and_unsplit_ones_do_not() {
+        let mut d = pool_of(2);
+        d.training_gate(&ids(&["s0", "s1"])).unwrap();
+        d.samples.get_mut("s1").unwrap().split = None;
+        let e = d.training_gate(&ids(&["s0", "s1"])).unwrap_err();
+        assert_eq!(e.to_string(), "sample s1 must not be trained on: s1 is in split none, expected pool");
+    }
+
+    #[test]
+    fn a_child_belongs_to_its_parents_group() {
+        let mut d = pool_of(1);
+        let parent = &ids(&["s0"])[0];
+        assert!(matches!(d.derive(&crop("c", "elsewhere"), parent), Err(DatasetError::ForeignParent { .. })));
+        d.derive(&crop("c", "s0"), parent).unwrap();
+        d.derive(&crop("c", "s0"), parent).unwrap();
+        assert_eq!(d.samples().len(), 2);
+        let other = SampleRecord { file_name: "other.png".into(), ..crop("c", "s0") };
+        assert!(matches!(d.derive(&other, parent), Err(DatasetError::SampleConflict { .. })));
+    }
+
+    #[test]
+    fn a_ring_of_parents_ends() {
+        let mut d = pool_of(2);
+        let [a, b] = [ids(&["s0"]).remove(0), ids(&["s1"]).remove(0)];
+        d.samples.get_mut("s0").unwrap().parent = Some(b.clone());
+        d.samples.get_mut("s1").unwrap().parent = Some(a.clone());
+        assert_eq!(d.ancestry(&a).unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,75 @@
+//! Leak-free splits: whole groups are dealt out, old groups never move, rare classes are spread first.
+
+mod assign;
+mod params;
+mod report;
+
+use std::collections::BTreeMap;
+
+use labelloop_core::{GroupKey, Split};
+use serde::{Deserialize, Serialize};
+
+use crate::{Dataset, DatasetError, Result};
+
+pub use assign::assign_splits;
+pub use params::{SplitParams, SplitParamsError, SplitValidParams};
+pub use report::{Cell, ClassRow, ShareRow, SplitReport, Unmet};
+
+/// What a split needs to know about a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSummary {
+    /// Name of the group.
+    pub key: GroupKey,
+    /// Samples in it.
+    pub n_samples: usize,
+    /// Objects in it by class name; empty when nothing is labelled.
+    #[serde(default)]
+    pub class_counts: BTreeMap<String, usize>,
+}
+
+impl Dataset {
+    /// Deals all groups that have no split yet out to test, val, golden and pool, as [`assign_splits`] says; groups
+    /// that have one never move, and samples that joined such a group since go where it is. Samples outside the pool
+    /// are frozen. The parameters are kept in the info key `split`.
+    ///
+    /// # Errors
+    /// [`DatasetError::EmptyDataset`], [`DatasetError::TooFewGroups`], [`DatasetError::SplitParams`]. Nothing has
+    /// changed then.
+    pub fn split(&mut self, params: &SplitParams) -> Result<SplitReport> {
+        let valid = params.check()?;
+        if self.samples.is_empty() {
+            return Err(DatasetError::EmptyDataset);
+        }
+        let groups = self.group_summaries(valid.reference_field());
+        let report = valid.assign(&groups, &self.group_splits())?;
+        self.set_record("split", params)?;
+        for sample in self.samples.values_mut().filter(|s| s.split.is_none()) {
+            sample.enter(report.assignment.get(&sample.group).copied());
+        }
+        Ok(report)
+    }
+
+    /// All groups with their samples and the objects of a label field, in the order of keys. These are sums over
+    /// whole groups, so the frozen test set is counted too. A field that does not exist has no objects.
+    pub fn group_summaries(&self, field: &str) -> Vec<GroupSummary> {
+        let mut groups: BTreeMap<&GroupKey, GroupSummary> = BTreeMap::new();
+        for sample in self.samples.values() {
+            let empty =
+                || GroupSummary { key: sample.group.clone(), n_samples: 0, class_counts: BTreeMap::new() };
+            let group = groups.entry(&sample.group).or_insert_with(empty);
+            group.n_samples += 1;
+            let boxes = self.boxes.get(field).and_then(|f| f.get(&sample.id)).into_iter().flatten();
+            let cuboids = self.cuboids.get(field).and_then(|f| f.get(&sample.id)).into_iter().flatten();
+            for class in boxes.map(|b| b.class).chain(cuboids.map(|c| c.class)) {
+                let name = self.schema.name(class).unwrap_or_default();
+                *group.class_counts.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        groups.into_values().collect()
+    }
+
+    /// Split of every group that has one.
+    pub fn group_splits(&self) -> BTreeMap<GroupKey, Split> {
+        self.samples.values().filter_map(|s| Some((s.group.clone(), s.split?))).collect()
+    }
+}
