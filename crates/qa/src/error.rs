@@ -1,0 +1,112 @@
+use labelloop_core::SampleId;
+
+/// What quality assurance refuses, with the value found and what was expected.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QaError {
+    /// A parameter outside its range.
+    #[error("parameter {name} is {found}: expected {expected}")]
+    InvalidParam {
+        /// The parameter.
+        name: &'static str,
+        /// Its value.
+        found: f64,
+        /// What it should have been.
+        expected: &'static str,
+    },
+    /// A golden set without images.
+    #[error("{round} has no images: expected at least one")]
+    NoImages {
+        /// Which round.
+        round: String,
+    },
+    /// The same image twice in one round.
+    #[error("{round} holds image {id} more than once: expected distinct images")]
+    DuplicateImage {
+        /// Which round.
+        round: String,
+        /// The image.
+        id: SampleId,
+    },
+    /// Images of the reference that a round lacks.
+    #[error("{round} lacks {} of the {n_expected} reference images, first {}: expected all of them", missing.len(), missing.first().map_or("", |id| id.as_str()))]
+    MissingImages {
+        /// Which round.
+        round: String,
+        /// Images that are not there, in order.
+        missing: Vec<SampleId>,
+        /// Images of the reference.
+        n_expected: usize,
+    },
+    /// Images of a round that the reference lacks.
+    #[error("{round} holds {} images that the reference lacks, first {}: expected the reference's images only", extra.len(), extra.first().map_or("", |id| id.as_str()))]
+    ExtraImages {
+        /// Which round.
+        round: String,
+        /// Images that should not be there, in order.
+        extra: Vec<SampleId>,
+    },
+    /// An image whose size differs from that in the reference.
+    #[error("image {id} is {} x {} in {round}: expected {} x {} as in the reference", found.0, found.1, expected.0, expected.1)]
+    SizeMismatch {
+        /// Which round.
+        round: String,
+        /// The image.
+        id: SampleId,
+        /// Width and height found.
+        found: (u32, u32),
+        /// Width and height in the reference.
+        expected: (u32, u32),
+    },
+    /// A box of a class beyond the schema.
+    #[error("box {box_idx} of image {id} in {round} has class {found}: expected a number below {n_classes}")]
+    ClassOutOfSchema {
+        /// Which round.
+        round: String,
+        /// The image.
+        id: SampleId,
+        /// Position of the box in its image.
+        box_idx: usize,
+        /// The class number found.
+        found: u32,
+        /// Classes of the schema.
+        n_classes: usize,
+    },
+    /// A stated area that is no area.
+    #[error(
+        "box {box_idx} of image {id} in {round} states area {found}: expected a finite number of at least 0"
+    )]
+    InvalidArea {
+        /// Which round.
+        round: String,
+        /// The image.
+        id: SampleId,
+        /// Position of the box in its image.
+        box_idx: usize,
+        /// The area found.
+        found: f64,
+    },
+    /// Counts by class whose lengths differ.
+    #[error("class counts are of {before} and {after} classes: expected the classes of one schema")]
+    ClassCount {
+        /// Classes before.
+        before: usize,
+        /// Classes after.
+        after: usize,
+    },
+    /// A golden version whose reference labels were changed without a new version.
+    #[error(
+        "reference labels of golden version {version} have digest {found}: expected {expected} as recorded before; edited labels need a new version"
+    )]
+    ReferenceEdited {
+        /// The golden version.
+        version: String,
+        /// Digest of the labels at hand.
+        found: String,
+        /// Digest in the history.
+        expected: String,
+    },
+}
+
+/// Result with [`QaError`].
+pub type Result<T, E = QaError> = std::result::Result<T, E>;

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod agreement;
+mod ceiling;
+pub mod checks;
+mod error;
+mod golden;
+mod history;
+mod matching;
+mod skew;
+mod totals;
+
+pub use agreement::{
+    Agreement, AgreementParams, AgreementValidParams, ClassAgreement, agreement, cohens_kappa,
+    krippendorffs_alpha,
+};
+pub use ceiling::{ClassCeiling, NoiseCeiling, noise_ceiling};
+pub use checks::{
+    CheckParams, CheckValidParams, LabelIssue, UnexpectedClass, label_checks, unexpected_classes,
+};
+pub use error::{QaError, Result};
+pub use golden::{
+    Attribution, Design, Finding, GoldenImage, GoldenParams, GoldenReport, GoldenValidParams, Margins, Note,
+    Part, Round, Statistic, StatisticResult, Verdict, golden_check, label_digest,
+};
+pub use history::{History, HistoryEntry, Upsert};
+pub use matching::{Matching, match_boxes};
+pub use skew::{ClassShift, ClassSkew, class_skew};
+pub use totals::{ClassTotal, LabelTotals};
