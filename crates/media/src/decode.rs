@@ -57,7 +57,34 @@ pub fn decode(bytes: &[u8]) -> Result<RgbImage> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_within(bytes: &[u8], limits: DecodeLimits) -> Result<RgbImage> {
-    decode_from(bytes, limits, IN_MEMORY)
+    decode_named(bytes, limits, IN_MEMORY)
+}
+
+/// As [`decode_within`], for bytes that somebody else read: errors call them `place`.
+///
+/// ```
+/// use labelloop_media::{DecodeLimits, decode_named};
+///
+/// let refused = decode_named(b"", DecodeLimits::default(), "board 7").unwrap_err();
+/// assert!(refused.to_string().starts_with("board 7: not a readable picture"));
+/// ```
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_named(bytes: &[u8], limits: DecodeLimits, place: &str) -> Result<RgbImage> {
+    let allocation = limits.max_pixels.saturating_mul(8);
+    let mut within = Limits::default();
+    within.max_alloc = Some(allocation.max(1 << 20));
+    let opened = open(Cursor::new(bytes), within, place)?;
+    let (width, height) = opened.decoder.dimensions();
+    if limits.max_pixels < u64::from(width) * u64::from(height) {
+        let place = place.to_owned();
+        return Err(MediaError::TooLarge { place, width, height, max_pixels: limits.max_pixels });
+    }
+    if jpeg::is_jpeg(bytes) && !jpeg::is_whole(bytes) {
+        return Err(MediaError::TruncatedJpeg { place: place.to_owned(), n_bytes: bytes.len() });
+    }
+    opened.into_rgb()
 }
 
 /// Reads and decodes a file; the content decides on the format, not the name.
@@ -74,7 +101,7 @@ pub fn load(path: &Path) -> Result<RgbImage> {
 /// As [`load`].
 pub fn load_within(path: &Path, limits: DecodeLimits) -> Result<RgbImage> {
     let bytes = std::fs::read(path).map_err(|source| MediaError::Io { path: path.to_owned(), source })?;
-    decode_from(&bytes, limits, &path.display().to_string())
+    decode_named(&bytes, limits, &path.display().to_string())
 }
 
 /// Sides of the picture that [`load`] would return, from the header alone: no pixel is decoded.
@@ -86,22 +113,6 @@ pub fn probe_size(path: &Path) -> Result<ImageSize> {
     let place = path.display().to_string();
     let mut opened = open(BufReader::new(file), Limits::default(), &place)?;
     opened.upright_size()
-}
-
-fn decode_from(bytes: &[u8], limits: DecodeLimits, place: &str) -> Result<RgbImage> {
-    let allocation = limits.max_pixels.saturating_mul(8);
-    let mut within = Limits::default();
-    within.max_alloc = Some(allocation.max(1 << 20));
-    let opened = open(Cursor::new(bytes), within, place)?;
-    let (width, height) = opened.decoder.dimensions();
-    if limits.max_pixels < u64::from(width) * u64::from(height) {
-        let place = place.to_owned();
-        return Err(MediaError::TooLarge { place, width, height, max_pixels: limits.max_pixels });
-    }
-    if jpeg::is_jpeg(bytes) && !jpeg::is_whole(bytes) {
-        return Err(MediaError::TruncatedJpeg { place: place.to_owned(), n_bytes: bytes.len() });
-    }
-    opened.into_rgb()
 }
 
 /// A picture whose header has been read.

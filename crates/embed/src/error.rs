@@ -1,0 +1,127 @@
+use std::path::PathBuf;
+
+/// A descriptor parameter that makes no sense.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParamError {
+    /// A side too small to describe or too large to be quick.
+    #[error("side {found}: expected 16 to 1024 pixels")]
+    Side {
+        /// The value found.
+        found: u32,
+    },
+    /// No pyramid level, or cells too small to hold statistics.
+    #[error("{found} pyramid levels: expected 1 to 4")]
+    Levels {
+        /// The value found.
+        found: u32,
+    },
+    /// A side that the finest level's cells do not fill evenly.
+    #[error("side {side} for {levels} pyramid levels: expected a multiple of {multiple}")]
+    UnevenCells {
+        /// Side of the picture described.
+        side: u32,
+        /// Pyramid levels.
+        levels: u32,
+        /// What the side should be a multiple of.
+        multiple: u32,
+    },
+    /// A weight that is negative or not finite.
+    #[error("{name} weight {found}: expected a finite number of at least 0")]
+    Weight {
+        /// Which weight.
+        name: &'static str,
+        /// The value found.
+        found: f64,
+    },
+    /// Weights that leave nothing.
+    #[error("weights add up to {found}: expected a finite sum above 0")]
+    WeightSum {
+        /// The sum found.
+        found: f64,
+    },
+}
+
+/// What went wrong while making, keeping or projecting vectors.
+///
+/// A picture that cannot be read is not among these: it is recorded in [`EmbedRun`](crate::EmbedRun) and the run goes
+/// on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmbedError {
+    /// A parameter out of range.
+    #[error(transparent)]
+    Params(#[from] ParamError),
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// File at fault.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not a matrix of `f32` or `f64` in NumPy's format.
+    #[error("{path}: not a readable matrix: {reason}")]
+    Npy {
+        /// File at fault.
+        path: PathBuf,
+        /// What the reader said.
+        reason: String,
+    },
+    /// A picture could not be brought to the size that the descriptor works on.
+    #[error(transparent)]
+    Media(#[from] labelloop_media::MediaError),
+    /// Too few rows to find two directions in.
+    #[error("{found} rows to fit a projection on: expected at least {expected}")]
+    TooFewRows {
+        /// Rows given.
+        found: usize,
+        /// Rows needed.
+        expected: usize,
+    },
+    /// Too few columns to project.
+    #[error("{found} columns to project: expected at least {expected}")]
+    TooFewColumns {
+        /// Columns given.
+        found: usize,
+        /// Columns needed.
+        expected: usize,
+    },
+    /// Rows to fit on and rows to project of different length.
+    #[error("{found} columns to project: expected {expected} as in the rows fitted on")]
+    ColumnMismatch {
+        /// Columns of the rows to project.
+        found: usize,
+        /// Columns of the rows fitted on.
+        expected: usize,
+    },
+    /// A number that is not finite.
+    #[error("row {row}, column {column} is {found}: expected a finite number")]
+    NotFinite {
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+        /// The value found.
+        found: f32,
+    },
+    /// The decomposition did not come to an end.
+    #[error("principal components of {n_rows} x {n_columns} numbers: {reason}")]
+    Decomposition {
+        /// Rows fitted on.
+        n_rows: usize,
+        /// Columns.
+        n_columns: usize,
+        /// What the solver said.
+        reason: String,
+    },
+    /// The caller asked for the run to end; what was done until then is in the cache.
+    #[error(transparent)]
+    Cancelled(#[from] labelloop_core::Cancelled),
+    /// A value that the vocabulary refuses.
+    #[error(transparent)]
+    Core(#[from] labelloop_core::CoreError),
+}
+
+/// Result with [`EmbedError`].
+pub type Result<T, E = EmbedError> = std::result::Result<T, E>;
