@@ -14,6 +14,11 @@ fn scenes(n_groups: usize) -> SceneValidParams {
     SceneParams { n_groups, ..SceneParams::default() }.check().unwrap()
 }
 
+/// The default sequences in small pictures without noise: the same objects, quicker to render.
+fn small_scenes(seed: u64) -> SceneValidParams {
+    SceneParams { seed, width: 96, height: 72, noise: 0.0, ..SceneParams::default() }.check().unwrap()
+}
+
 fn groups(valid: &SceneValidParams) -> Vec<RenderedGroup> {
     (0..valid.n_groups()).map(|g| valid.render_group(g)).collect()
 }
@@ -61,8 +66,7 @@ fn pixels_are_those_of_all_other_machines() {
     assert_eq!([sum(capture.left.pixels()), sum(capture.right.pixels()), sum(&points)], PIXEL_SUMS);
 }
 
-const PIXEL_SUMS: [u64; 3] =
-    [14_567_661_746_764_343_425, 12_019_260_984_331_404_011, 10_032_843_776_036_453_100];
+const PIXEL_SUMS: [u64; 3] = [16_006_629_227_732_756_804, 1_171_530_227_192_530_935, 180_724_059_870_568_250];
 
 #[test]
 fn another_seed_gives_other_scenes() {
@@ -72,7 +76,7 @@ fn another_seed_gives_other_scenes() {
 
 #[test]
 fn boxes_lie_in_their_picture_and_have_area() {
-    let valid = scenes(30);
+    let valid = scenes(20);
     for record in records(&groups(&valid)) {
         for label in record.boxes.iter().flatten() {
             assert!(label.bbox.is_inside(valid.size(), 0.0), "{}: {:?}", record.id, label.bbox);
@@ -126,8 +130,7 @@ fn records_are_in_the_order_of_their_ids() {
 #[test]
 fn every_class_occurs_and_the_rare_one_is_rare() {
     for seed in [1, 7, 2026] {
-        let valid = SceneParams { seed, ..SceneParams::default() }.check().unwrap();
-        let counts = count_classes(records(&groups(&valid)));
+        let counts = count_classes(records(&groups(&small_scenes(seed))));
         let total: usize = counts.iter().sum();
         let share = |class: usize| counts[class] as f64 / total as f64;
         assert!((0.24..0.46).contains(&share(0)), "cars {counts:?}");
@@ -140,7 +143,7 @@ fn every_class_occurs_and_the_rare_one_is_rare() {
 
 #[test]
 fn dull_sequences_hold_more_than_half_of_the_captures() {
-    let groups = groups(&scenes(80));
+    let groups = groups(&small_scenes(7));
     let n = |kind: SceneKind| -> (usize, usize) {
         let of: Vec<_> = groups.iter().filter(|g| g.traits.kind == kind).collect();
         (of.len(), of.iter().map(|g| g.captures.len()).sum())
@@ -155,7 +158,7 @@ fn dull_sequences_hold_more_than_half_of_the_captures() {
 
 #[test]
 fn the_rare_class_occurs_by_day_and_by_night() {
-    let groups = groups(&scenes(80));
+    let groups = groups(&small_scenes(7));
     let mut lights = BTreeMap::<bool, usize>::new();
     for group in &groups {
         if count_classes(&group.captures[0].records)[5] > 0 {
@@ -177,8 +180,8 @@ fn traits_are_written_as_json_texts() {
 
 #[test]
 fn captures_of_a_sequence_are_nearly_equal_and_not_equal() {
-    let group = scenes(80);
-    let dull = (0..80).map(|g| group.render_group(g)).find(|g| g.traits.kind == SceneKind::Dull).unwrap();
+    let valid = scenes(80);
+    let dull = (0..80).map(|g| valid.render_group(g)).find(|g| g.traits.kind == SceneKind::Dull).unwrap();
     let [a, b] = [&dull.captures[0].left, &dull.captures[1].left];
     assert_ne!(a, b);
     let differing: u64 = a.pixels().iter().zip(b.pixels()).map(|(x, y)| u64::from(x.abs_diff(*y))).sum();

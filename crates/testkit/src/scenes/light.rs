@@ -37,7 +37,7 @@ impl Lighting {
             }
             Light::Night => {
                 let pool = 0.55 * near * near;
-                ([0.20 + pool, 0.22 + 0.9 * pool, 0.32 + 0.6 * pool], 0.01)
+                ([0.27 + pool, 0.29 + 0.9 * pool, 0.40 + 0.6 * pool], 0.01)
             }
             Light::Glare => ([0.95, 0.92, 0.85], 0.75 * near * near),
         };

@@ -158,7 +158,7 @@ pub(crate) fn plan(valid: &SceneValidParams, g: usize) -> ScenePlan {
         let class = d.weighted(&class_weights(kind));
         place_actor(Role::Object(ClassIdx(class as u32)), &build(class), &camera, &mut actors, &mut d);
     }
-    for _ in 0..d.below(4) {
+    for _ in 0..d.below(3) {
         let clutter = d.pick(&[Clutter::Bush, Clutter::Bin, Clutter::Cone, Clutter::Crate]);
         place_actor(Role::Clutter(clutter), &clutter_build(clutter), &camera, &mut actors, &mut d);
     }
@@ -236,7 +236,7 @@ fn place_actor(role: Role, build: &Build, camera: &Camera, actors: &mut Vec<Acto
             depth: build.depth,
             speed: build.speed * d.range(-1.0, 1.0),
         };
-        if actors.iter().all(|other| overlap(camera, &actor, other) < 0.45) {
+        if actors.iter().all(|other| overlap(camera, &actor, other) < 0.35) {
             actors.push(actor);
             return;
         }
@@ -252,12 +252,12 @@ fn overlap(camera: &Camera, a: &Actor, b: &Actor) -> f64 {
 
 fn build(class: usize) -> Build {
     let (height, aspect, depth, pixels, speed) = match class {
-        0 => (1.6, 1.9, 1.8, [14.0, 30.0], 0.06),
-        1 => (1.75, 0.44, 0.5, [24.0, 48.0], 0.03),
-        2 => (2.4, 1.5, 2.0, [23.0, 40.0], 0.05),
-        3 => (1.8, 0.95, 0.6, [24.0, 46.0], 0.06),
-        4 => (2.3, 0.46, 0.2, [26.0, 50.0], 0.0),
-        _ => (1.2, 1.35, 0.6, [16.0, 34.0], 0.03),
+        0 => (1.6, 1.9, 1.8, [17.0, 31.0], 0.06),
+        1 => (1.75, 0.46, 0.5, [29.0, 50.0], 0.03),
+        2 => (2.4, 1.5, 2.0, [26.0, 42.0], 0.05),
+        3 => (1.8, 0.95, 0.6, [29.0, 48.0], 0.06),
+        4 => (2.3, 0.46, 0.2, [32.0, 54.0], 0.0),
+        _ => (1.2, 1.35, 0.6, [21.0, 38.0], 0.03),
     };
     let (main, second) = PALETTES[class.min(5)];
     Build { height, aspect, depth, pixels, speed, main, second }
@@ -276,29 +276,22 @@ fn clutter_build(clutter: Clutter) -> Build {
 /// Main and second colours of each class.
 const PALETTES: [(&[Colour], &[Colour]); 6] = [
     (
-        &[
-            [0.75, 0.10, 0.10],
-            [0.12, 0.25, 0.65],
-            [0.80, 0.80, 0.82],
-            [0.15, 0.16, 0.18],
-            [0.10, 0.42, 0.25],
-            [0.85, 0.65, 0.10],
-        ],
+        &[[0.75, 0.10, 0.10], [0.12, 0.25, 0.65], [0.15, 0.16, 0.18], [0.10, 0.42, 0.25]],
         &[[0.9, 0.9, 0.9], [0.1, 0.1, 0.1]],
     ),
     (
-        &[[0.70, 0.15, 0.20], [0.20, 0.35, 0.70], [0.85, 0.80, 0.60], [0.25, 0.45, 0.25], [0.45, 0.20, 0.50]],
+        &[[0.70, 0.15, 0.20], [0.20, 0.35, 0.70], [0.45, 0.20, 0.50]],
         &[[0.12, 0.14, 0.25], [0.15, 0.12, 0.10], [0.50, 0.45, 0.35]],
     ),
     (
-        &[[0.92, 0.92, 0.90], [0.90, 0.85, 0.65], [0.95, 0.70, 0.15], [0.55, 0.72, 0.88]],
+        &[[0.92, 0.92, 0.90], [0.92, 0.88, 0.70], [0.95, 0.72, 0.20]],
         &[[0.80, 0.15, 0.12], [0.10, 0.30, 0.60], [0.15, 0.45, 0.20]],
     ),
     (
         &[[0.85, 0.95, 0.15], [1.00, 0.35, 0.55], [1.00, 0.55, 0.10], [0.20, 0.90, 0.85]],
         &[[0.10, 0.10, 0.12], [0.75, 0.10, 0.15], [0.90, 0.90, 0.90]],
     ),
-    (&[[0.85, 0.08, 0.10], [0.08, 0.25, 0.80], [0.95, 0.80, 0.10]], &[[0.95, 0.95, 0.95]]),
+    (&[[0.85, 0.08, 0.10], [0.08, 0.25, 0.80]], &[[0.95, 0.95, 0.95]]),
     (
         &[[0.42, 0.26, 0.13], [0.62, 0.45, 0.26], [0.20, 0.15, 0.12], [0.70, 0.66, 0.60]],
         &[[0.93, 0.90, 0.84], [0.25, 0.18, 0.12]],

@@ -91,7 +91,7 @@ fn van(p: Place, l: &Livery) -> Option<Colour> {
         0 if is_stripe(p.v * 6.0) => l.second,
         1 if is_even_field(p.u * 9.0, p.v * 6.0) => l.second,
         2 if p.from(0.64, 0.44) < 0.24 => l.second,
-        3 => mix(l.second, body, (p.u - 0.29) / 0.71),
+        3 if (0.50..0.76).contains(&p.v) => l.second,
         _ => body,
     })
 }
