@@ -1,5 +1,7 @@
 //! What everything that runs on the generated scenes relies on.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
