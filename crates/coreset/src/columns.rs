@@ -1,0 +1,107 @@
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+
+use crate::{CoresetError, Result};
+
+/// Refuses rows that hold anything but finite numbers, and more rows than `u32` can number.
+pub(crate) fn check_rows(rows: ArrayView2<'_, f32>, what: &'static str) -> Result<()> {
+    if u32::try_from(rows.nrows()).is_err() {
+        return Err(CoresetError::TooManyRows { found: rows.nrows(), expected: u32::MAX as usize });
+    }
+    if rows.nrows() > 0 && rows.ncols() == 0 {
+        return Err(CoresetError::NoColumns);
+    }
+    match rows.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        Some(((row, column), found)) => {
+            Err(CoresetError::NotFinite { what, row, column, found: f64::from(*found) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Embeddings column by column, as draws look at few columns of all rows.
+pub(crate) struct Columns {
+    n_rows: usize,
+    columns: Vec<Vec<f32>>,
+}
+
+/// Range and middle of one column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct ColumnStats {
+    pub(crate) min: f64,
+    pub(crate) median: f64,
+    pub(crate) max: f64,
+}
+
+impl Columns {
+    /// Rows of the first array, then of the second.
+    pub(crate) fn stacked(first: ArrayView2<'_, f32>, second: ArrayView2<'_, f32>) -> Self {
+        let columns = (0..first.ncols())
+            .into_par_iter()
+            .map(|j| {
+                first.index_axis(Axis(1), j).iter().chain(second.index_axis(Axis(1), j)).copied().collect()
+            })
+            .collect();
+        Self { n_rows: first.nrows() + second.nrows(), columns }
+    }
+
+    pub(crate) fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    pub(crate) fn column(&self, j: usize) -> &[f32] {
+        self.columns.get(j).map_or(&[], Vec::as_slice)
+    }
+
+    /// Statistics of each column; they do not depend on the order of rows.
+    pub(crate) fn stats(&self) -> Vec<ColumnStats> {
+        self.columns.par_iter().map(|column| stats(column)).collect()
+    }
+}
+
+/// Of an even number of values the median is the mean of the two in the middle, as numpy has it.
+fn stats(column: &[f32]) -> ColumnStats {
+    let mut values = column.to_vec();
+    let middle = values.len() / 2;
+    if values.is_empty() {
+        return ColumnStats { min: 0.0, median: 0.0, max: 0.0 };
+    }
+    let even = values.len().is_multiple_of(2);
+    let (below, upper, above) = values.select_nth_unstable_by(middle, f32::total_cmp);
+    let upper = f64::from(*upper);
+    let largest_below = below.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let median = if even { (f64::from(largest_below) + upper) / 2.0 } else { upper };
+    let min = below.iter().map(|v| f64::from(*v)).fold(upper, f64::min);
+    let max = above.iter().map(|v| f64::from(*v)).fold(upper, f64::max);
+    ColumnStats { min, median, max }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    #[test]
+    fn medians_are_numpys() {
+        assert_eq!(stats(&[3.0, 1.0, 2.0]), ColumnStats { min: 1.0, median: 2.0, max: 3.0 });
+        assert_eq!(stats(&[4.0, 1.0, 2.0, 9.0]), ColumnStats { min: 1.0, median: 3.0, max: 9.0 });
+        assert_eq!(stats(&[5.0]), ColumnStats { min: 5.0, median: 5.0, max: 5.0 });
+        assert_eq!(stats(&[-0.0, 0.0]).median, 0.0);
+    }
+
+    #[test]
+    fn stacking_keeps_the_first_array_first() {
+        let c = Columns::stacked(array![[1.0, 2.0]].view(), array![[3.0, 4.0]].view());
+        assert_eq!((c.column(1), c.n_rows()), (&[2.0f32, 4.0][..], 2));
+        assert!(c.column(9).is_empty());
+    }
+
+    #[test]
+    fn bad_rows_are_named() {
+        let e = check_rows(array![[0.0, 1.0], [f32::NAN, 0.0]].view(), "candidates").unwrap_err();
+        assert_eq!(e.to_string(), "candidates row 1, column 0 is NaN: expected a finite number");
+        assert_eq!(check_rows(Array2::zeros((2, 0)).view(), "x"), Err(CoresetError::NoColumns));
+        assert_eq!(check_rows(Array2::zeros((0, 0)).view(), "x"), Ok(()));
+    }
+}

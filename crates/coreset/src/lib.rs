@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "array views are handed over by value, which is their idiom"
+)]
+
+mod columns;
+mod draws;
+mod duplicates;
+mod error;
+mod k_center;
+mod rank;
+mod uniqueness;
+mod zcore;
+mod zcore_kernel;
+
+pub use draws::DrawPlan;
+pub use duplicates::{DuplicatePair, near_duplicates};
+pub use error::{CoresetError, ParamError, Result};
+pub use k_center::k_center;
+pub use rank::{Selected, rank_by_score};
+pub use uniqueness::uniqueness;
+pub use zcore::{Initial, ZCoreParams, ZCoreScores, ZCoreValidParams};
