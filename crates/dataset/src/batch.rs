@@ -23,6 +23,25 @@ impl Dataset {
     ///
     /// Returns the samples of the batch in the order of their ids.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let picks = dataset.unlabeled_pool().ids()[..2].to_vec();
+    /// assert_eq!(dataset.begin_batch(0, &picks)?, picks);
+    /// assert_eq!(dataset.view("batch/0")?, picks);
+    /// assert_eq!(dataset.begin_batch(0, &picks)?, picks, "a rerun changes nothing");
+    /// assert!(matches!(dataset.begin_batch(1, &picks), Err(DatasetError::NotSelectable { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::NotSelectable`] naming the first sample that is not in the pool or not unlabeled,
     /// [`DatasetError::BatchExists`] when the number is taken by other samples, [`DatasetError::EmptyBatch`],
@@ -64,6 +83,25 @@ impl Dataset {
     /// done already stay done where this part says nothing about them, and a second answer corrects the first.
     ///
     /// `annotator` is put on every box that names none.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let picks = dataset.unlabeled_pool().ids()[..3].to_vec();
+    /// dataset.begin_batch(0, &picks)?;
+    /// let labels = [(picks[0].clone(), Some(vec![car(3.0)])), (picks[1].clone(), Some(vec![]))].into();
+    /// let report = dataset.finish_batch(0, labels, HUMAN_LABELS, "ann")?;
+    /// assert_eq!(report, BatchReport { n_annotated: 1, n_verified_empty: 1, n_pending: 1 });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`DatasetError::ViewNotFound`] for a batch that was never begun, [`DatasetError::NotInBatch`],

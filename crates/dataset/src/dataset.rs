@@ -118,6 +118,25 @@ impl Dataset {
     }
 
     /// What may be trained on: pool samples that a person finished, those verified to be empty among them.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// assert!(dataset.training_ids().is_empty());
+    /// let picks = dataset.unlabeled_pool().ids()[..1].to_vec();
+    /// dataset.begin_batch(0, &picks)?;
+    /// dataset.finish_batch(0, [(picks[0].clone(), Some(vec![]))].into(), HUMAN_LABELS, "ann")?;
+    /// assert_eq!(dataset.training_ids().ids(), picks);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn training_ids(&self) -> Members<Pool> {
         self.members_where(|s| s.status.is_done())
     }
@@ -201,6 +220,24 @@ impl Dataset {
 
     /// Samples that carry a tag, stored or derived (`split:pool`, `status:pending`, `batch:v0`, `annotated:v0`).
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// assert_eq!(dataset.match_tag("split:pool")?.len(), 5);
+    /// let tag = Tag::new("failure:high_fn")?;
+    /// dataset.add_tag(dataset.members::<Val>().ids(), &tag)?;
+    /// assert_eq!(dataset.match_tag("failure:high_fn")?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::InvalidTag`] when the text is not a tag.
     pub fn match_tag(&self, tag: &str) -> Result<Vec<SampleId>> {
@@ -226,6 +263,25 @@ impl Dataset {
     /// Changes the status of samples, all or none. A sample that goes back to unlabeled leaves its batch.
     ///
     /// A move that needs a reason has it kept in the info key `status_notes`.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let picks = dataset.unlabeled_pool().ids()[..2].to_vec();
+    /// dataset.begin_batch(0, &picks)?;
+    /// assert!(dataset.set_status(&picks, Status::Unlabeled, None).is_err(), "a step back needs a reason");
+    /// dataset.set_status(&picks, Status::Unlabeled, Some("out of focus"))?;
+    /// assert_eq!(dataset.status_notes()?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`DatasetError::UnknownSample`] or [`DatasetError::IllegalTransition`] naming the first sample at fault;

@@ -63,6 +63,23 @@ impl fmt::Display for Finding {
 impl Dataset {
     /// Looks for inconsistencies; those that the operations of this crate cannot make are found in folders that
     /// something else wrote. Sorted by kind and subject; empty when all is well. O(samples x depth of lineage).
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// assert!(dataset.doctor().is_empty());
+    /// dataset.add_tag(dataset.unlabeled_pool().ids(), &Tag::new("faliure:high_fn")?)?;
+    /// assert_eq!(dataset.doctor()[0].kind, FindingKind::UnknownNamespace);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn doctor(&self) -> Vec<Finding> {
         let mut found = Findings::default();
         self.find_torn(&mut found);
@@ -200,5 +217,103 @@ struct Findings(Vec<Finding>);
 impl Findings {
     fn push(&mut self, kind: FindingKind, subject: &impl ToString, message: String) {
         self.0.push(Finding { kind, subject: subject.to_string(), message });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{a_box, ids, pool_of, scene, split_scene};
+    use crate::{HUMAN_LABELS, Tag};
+
+    use super::*;
+
+    /// The kinds found after a change that no operation of this crate would make.
+    fn after(mut d: Dataset, change: impl FnOnce(&mut Dataset)) -> Vec<FindingKind> {
+        assert!(d.doctor().is_empty(), "{:?}", d.doctor());
+        change(&mut d);
+        d.doctor().into_iter().map(|f| f.kind).collect()
+    }
+
+    fn sample<'a>(d: &'a mut Dataset, id: &str) -> &'a mut Sample {
+        d.samples.get_mut(id).unwrap()
+    }
+
+    #[test]
+    fn torn_groups_and_captures_are_found() {
+        let torn = after(split_scene(8), |d| {
+            let pool = d.unlabeled_pool().ids()[0].to_string();
+            sample(d, &pool).enter(Some(Split::Val));
+        });
+        assert!(torn.iter().all(|k| *k == FindingKind::TornGroup) && !torn.is_empty());
+        let torn = after(scene(2), |d| {
+            sample(d, "c0/left").group = labelloop_core::GroupKey::new("g1").unwrap();
+        });
+        assert!(torn.iter().all(|k| *k == FindingKind::TornCapture) && !torn.is_empty());
+    }
+
+    #[test]
+    fn leaks_by_descent_and_missing_parents_are_found() {
+        let leak = after(split_scene(8), |d| {
+            let val = d.members::<labelloop_core::Val>().ids()[0].clone();
+            let pool = d.unlabeled_pool().ids()[0].to_string();
+            sample(d, &pool).parent = Some(val);
+        });
+        assert_eq!(leak, [FindingKind::LeakingLineage]);
+        let gone = after(pool_of(1), |d| sample(d, "s0").parent = Some(ids(&["gone"]).remove(0)));
+        assert_eq!(gone, [FindingKind::MissingParent]);
+    }
+
+    #[test]
+    fn statuses_against_split_and_batch_are_found() {
+        let frozen = after(pool_of(1), |d| sample(d, "s0").status = Status::Frozen);
+        assert_eq!(frozen, [FindingKind::StatusAgainstSplit]);
+        let unasked = after(pool_of(1), |d| sample(d, "s0").status = Status::Pending);
+        assert_eq!(unasked, [FindingKind::StatusAgainstBatch]);
+        let unlisted = after(pool_of(1), |d| {
+            sample(d, "s0").status = Status::Selected;
+            sample(d, "s0").batch = Some(4);
+        });
+        assert_eq!(unlisted, [FindingKind::BatchAgainstView]);
+    }
+
+    fn labelled(n: usize) -> Dataset {
+        let mut d = pool_of(2);
+        d.begin_batch(0, &ids(&["s0"])).unwrap();
+        let labels = BTreeMap::from([(ids(&["s0"]).remove(0), Some(vec![a_box(0); n]))]);
+        d.finish_batch(0, labels, HUMAN_LABELS, "a").unwrap();
+        d
+    }
+
+    #[test]
+    fn statuses_against_labels_are_found() {
+        let expected = [FindingKind::StatusAgainstLabels];
+        let set =
+            |n: usize| move |d: &mut Dataset| d.set_boxes(HUMAN_LABELS, &ids(&["s0"])[0], vec![a_box(0); n]);
+        assert_eq!(after(labelled(1), |d| set(0)(d).unwrap()), expected);
+        assert_eq!(after(labelled(0), |d| set(1)(d).unwrap()), expected);
+        assert_eq!(after(labelled(1), |d| drop(d.boxes.remove(HUMAN_LABELS))), expected);
+    }
+
+    #[test]
+    fn dangling_views_are_found() {
+        let mut d = pool_of(1);
+        d.save_view("v", View::Frozen { ids: ids(&["s0"]) }).unwrap();
+        let found = after(d, |d| drop(d.samples.remove("s0")));
+        assert_eq!(found, [FindingKind::DanglingView]);
+    }
+
+    #[test]
+    fn what_is_only_worth_knowing_is_no_error() {
+        let unsplit = after(pool_of(2), |d| sample(d, "s0").split = None);
+        assert_eq!(unsplit, [FindingKind::Unsplit]);
+        let tag = Tag::new("faliure:high_fn").unwrap();
+        let mut d = pool_of(1);
+        d.add_tag(&ids(&["s0"]), &tag).unwrap();
+        let found = d.doctor();
+        assert!(!found[0].kind.is_error());
+        assert_eq!(
+            found[0].to_string(),
+            "note: s0: tag faliure:high_fn has namespace faliure, which is not a known one"
+        );
     }
 }

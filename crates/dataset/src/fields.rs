@@ -28,6 +28,26 @@ impl Dataset {
 
     /// Labels of a picture: `None` when nobody looked yet.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let id = dataset.unlabeled_pool().ids()[0].clone();
+    /// assert_eq!(dataset.boxes(HUMAN_LABELS, &id)?, None, "nobody looked");
+    /// dataset.set_boxes(HUMAN_LABELS, &id, vec![])?;
+    /// assert_eq!(dataset.boxes(HUMAN_LABELS, &id)?, Some(&[][..]), "nothing there");
+    /// let slip = dataset.boxes("human_label", &id).unwrap_err();
+    /// assert!(slip.to_string().ends_with("did you mean \"human_labels\"?"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::UnknownField`] with the names there are and the nearest one, [`DatasetError::UnknownSample`],
     /// [`DatasetError::FrozenTest`] for a sample of the test set.
@@ -93,6 +113,24 @@ impl Dataset {
 
     /// Replaces what a model proposes for a sample.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let id = dataset.members::<Val>().ids()[0].clone();
+    /// let found = ScoredBox::new(ClassIdx(1), BBox::new(0.0, 0.0, 5.0, 5.0)?, 0.9)?;
+    /// dataset.set_predictions("predictions@1f3a", &id, vec![found])?;
+    /// assert_eq!(dataset.predictions("predictions@1f3a", &id)?, Some(&[found][..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::UnknownSample`], [`DatasetError::ClassOutOfSchema`], [`DatasetError::InvalidFieldName`].
     pub fn set_predictions(&mut self, name: &str, id: &SampleId, found: Vec<ScoredBox>) -> Result<()> {
@@ -104,6 +142,23 @@ impl Dataset {
     }
 
     /// Replaces a whole score.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let scores = dataset.unlabeled_pool().ids().iter().map(|id| (id.clone(), 0.5)).collect();
+    /// dataset.set_scores("zcore@v0", scores)?;
+    /// assert_eq!(dataset.scores("zcore@v0")?.len(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`DatasetError::UnknownSample`], [`DatasetError::InvalidScore`] for a number that is not finite,
@@ -123,6 +178,24 @@ impl Dataset {
     }
 
     /// Samples with their labels as formats write them, in the order given.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let pool = dataset.unlabeled_pool();
+    /// assert_eq!(dataset.annotation_set(GROUND_TRUTH, pool.ids())?.samples.len(), 5);
+    /// let test = dataset.members::<FrozenTest>();
+    /// assert!(matches!(dataset.annotation_set(GROUND_TRUTH, test.ids()), Err(DatasetError::FrozenTest { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`DatasetError::UnknownField`] when neither boxes nor cuboids have the field, [`DatasetError::UnknownSample`],

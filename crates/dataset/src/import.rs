@@ -62,6 +62,25 @@ impl Dataset {
     ///
     /// Nothing has changed when an error is returned.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// assert_eq!(dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?.n_unchanged, 8);
+    /// let mut wide = SampleRecord::image("wide", "wide.png", ImageSize::new(64, 48)?)?;
+    /// wide.boxes = Some(vec![car(60.0)]);
+    /// let set = AnnotationSet { samples: vec![wide], ..set };
+    /// assert_eq!(dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?.n_clipped, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::SampleConflict`] for a known id with other content, [`DatasetError::DuplicateSlice`],
     /// [`DatasetError::TornCapture`], [`DatasetError::Core`] for an unknown class in strict mode,

@@ -65,6 +65,23 @@ impl Dataset {
 
     /// Sets or replaces a record from a type.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// dataset.set_record("eval_v0", &std::collections::BTreeMap::from([("map", 0.5)]))?;
+    /// assert_eq!(dataset.info()["eval_v0"]["map"], 0.5);
+    /// assert_eq!(dataset.record::<Vec<u8>>("never set")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::InfoShape`] when the type cannot be written as JSON.
     pub fn set_record<T: Serialize>(&mut self, key: &str, record: &T) -> Result<()> {

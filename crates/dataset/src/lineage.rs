@@ -38,6 +38,26 @@ impl Dataset {
 
     /// Lets samples pass to training only when they, and all that they were derived from, belong to the pool.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// dataset.training_gate(dataset.unlabeled_pool().ids())?;
+    /// let val = dataset.members::<Val>().ids()[0].clone();
+    /// let mut crop = dataset.sample(&val)?.to_record();
+    /// (crop.id, crop.capture) = (SampleId::new("crop")?, CaptureId::new("crop")?);
+    /// dataset.derive(&crop, &val)?;
+    /// assert!(matches!(dataset.training_gate([&crop.id]), Err(DatasetError::Lineage { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::Lineage`] naming the sample and the ancestor at fault, [`DatasetError::UnknownSample`].
     pub fn training_gate<'a>(&self, ids: impl IntoIterator<Item = &'a SampleId>) -> Result<()> {

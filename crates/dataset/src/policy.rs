@@ -36,6 +36,7 @@ impl Default for BoxPolicy {
     }
 }
 
+#[derive(Clone, Copy)]
 pub(crate) enum Verdict {
     Keep(BBox),
     KeepDegenerate(BBox),

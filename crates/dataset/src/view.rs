@@ -132,6 +132,25 @@ impl std::ops::Not for Query {
 impl Dataset {
     /// Saves a view under a name. The same content again changes nothing.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// dataset.save_view("open", View::Query(Query::status(Status::Unlabeled)))?;
+    /// dataset.save_view("open", View::Query(Query::status(Status::Unlabeled)))?;
+    /// let other = View::Query(Query::batch(0));
+    /// assert!(matches!(dataset.save_view("open", other), Err(DatasetError::ViewExists { .. })));
+    /// assert_eq!(dataset.view("open")?.len(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::ViewExists`] for other content under a taken name, [`DatasetError::UnknownSample`] in a frozen
     /// list, [`DatasetError::UnknownField`] or [`DatasetError::Core`] for a class question that cannot be answered,
@@ -188,6 +207,22 @@ impl Dataset {
     }
 
     /// Samples for which a question holds, in the order of their ids; O(samples).
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let question = Query::split(Split::Pool).and(!Query::batch(0));
+    /// assert_eq!(dataset.select(&question)?.len(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`DatasetError::UnknownField`] or [`DatasetError::Core`] for a class question that cannot be answered.

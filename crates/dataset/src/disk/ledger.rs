@@ -82,6 +82,27 @@ impl DatasetDir {
     /// `key` names what is measured (the digest of the model), `budget` is how many looks the project allows itself;
     /// one is what a final number needs.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// # let folder = tempfile::tempdir()?;
+    /// # let dir = DatasetDir::init(folder.path(), dataset.name(), dataset.schema())?;
+    /// dir.writer()?.commit(&dataset, "split")?;
+    /// let access = dir.open_test("final number", "model-1f3a", 1)?;
+    /// assert_eq!(access.members().len(), 1);
+    /// assert!(dir.open_test("final number", "model-1f3a", 1).is_ok(), "a resumed run is the same look");
+    /// assert!(matches!(dir.open_test("once more", "model-1f3a", 1), Err(DatasetError::TestBudgetSpent { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::NoReason`] for an empty reason or key, [`DatasetError::TestBudgetSpent`],
     /// [`DatasetError::Corrupt`] for a damaged ledger, and as [`DatasetDir::read`].

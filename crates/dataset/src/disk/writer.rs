@@ -87,6 +87,26 @@ impl Writer {
 
     /// Commits the content of an earlier generation as the next one.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// # let folder = tempfile::tempdir()?;
+    /// # let dir = DatasetDir::init(folder.path(), dataset.name(), dataset.schema())?;
+    /// let mut writer = dir.writer()?;
+    /// writer.commit(&dataset, "split")?;
+    /// assert_eq!(writer.restore(0, "start over")?.number, 2);
+    /// assert!(dir.read()?.samples().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::NoSuchGeneration`], and as [`Writer::commit`] and [`DatasetDir::read`].
     pub fn restore(&mut self, number: u64, key: &str) -> Result<Generation> {

@@ -32,6 +32,24 @@ impl Dataset {
     /// that have one never move, and samples that joined such a group since go where it is. Samples outside the pool
     /// are frozen. The parameters are kept in the info key `split`.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let car = |x| LabelledBox::new(ClassIdx(0), BBox::new(x, 4.0, 20.0, 10.0).unwrap());
+    /// let before = dataset.group_splits();
+    /// assert_eq!(dataset.split(&SplitParams::default())?.n_new_groups, 0);
+    /// assert_eq!(dataset.group_splits(), before);
+    /// assert_eq!(dataset.members::<FrozenTest>().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::EmptyDataset`], [`DatasetError::TooFewGroups`], [`DatasetError::SplitParams`]. Nothing has
     /// changed then.

@@ -1,8 +1,14 @@
 //! Tests of the public interface, in one program: linking the table engine once is slow enough.
 
+#[cfg(test)]
 mod common;
+#[cfg(test)]
 mod disk;
+#[cfg(test)]
 mod import;
+#[cfg(test)]
 mod kill;
+#[cfg(test)]
 mod scale;
+#[cfg(test)]
 mod split;
