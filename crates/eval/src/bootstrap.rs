@@ -95,6 +95,8 @@ pub struct Interval {
 /// Percentile interval (Efron and Tibshirani 1993, section 13.3) of a metric by drawing groups of pictures.
 ///
 /// `groups` names the group of each picture; without it every picture is its own. O(draws x detections x thresholds).
+/// A draw counts each detection as often as its group was drawn, which is the same as repeating pictures but for
+/// detections of one class with exactly equal scores in one picture: their copies are lined up detection by detection.
 ///
 /// ```
 /// use labelloop_core::{BBox, ClassIdx, LabelledBox, SampleId, ScoredBox};
@@ -320,4 +322,152 @@ fn interpolated(detections: &[(u32, bool)], times: &[u32], n_labels: f64) -> Vec
         point.1 = best;
     }
     points
+}
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, ClassIdx, LabelledBox, ScoredBox};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::coco::{CocoParams, evaluate, observe_all};
+    use crate::{ImageCase, evaluate_at};
+
+    type Owned = (SampleId, Vec<LabelledBox>, Vec<ScoredBox>);
+
+    fn cases(pictures: &[Owned]) -> Vec<ImageCase<'_>> {
+        let case = |(id, labels, detections)| ImageCase { id, size: None, labels, detections };
+        pictures.iter().map(|(id, labels, detections)| case((id, labels, detections))).collect()
+    }
+
+    /// One picture with a label at each place, and detections at places with the errors and scores given.
+    fn picture(i: usize, labels: &[u8], detections: &[(u8, u8, u8)]) -> Owned {
+        let at = |place: u8| f64::from(place % 4) * 100.0;
+        let label = |place: &u8| {
+            let bbox = BBox::new(at(*place), f64::from(*place / 4) * 60.0, 50.0, 50.0).unwrap();
+            LabelledBox::new(ClassIdx(u32::from(*place) % 2), bbox)
+        };
+        // Scores differ within the picture and tie across pictures: copies of a picture are drawn detection by
+        // detection, so equal scores in one picture would be lined up otherwise than in pictures repeated as a whole.
+        let detection = |(j, (place, shift, score)): (usize, &(u8, u8, u8))| {
+            let y = f64::from(*place / 4) * 60.0;
+            let bbox = BBox::new(at(*place) + f64::from(*shift), y, 50.0, 50.0).unwrap();
+            ScoredBox::new(ClassIdx(u32::from(*place) % 2), bbox, f64::from(*score) / 10.0 + j as f64 / 64.0)
+                .unwrap()
+        };
+        let id = SampleId::new(format!("{i:02}")).unwrap();
+        (id, labels.iter().map(label).collect(), detections.iter().enumerate().map(detection).collect())
+    }
+
+    fn pictures() -> impl Strategy<Value = Vec<Owned>> {
+        let labels = prop::collection::btree_set(0u8..8, 0..4);
+        let detections = prop::collection::vec((0u8..8, 0u8..25, 0u8..=8), 0..5);
+        prop::collection::vec((labels, detections), 1..5).prop_map(|all| {
+            let owned = all.into_iter().enumerate();
+            owned.map(|(i, (l, d))| picture(i, &l.into_iter().collect::<Vec<_>>(), &d)).collect()
+        })
+    }
+
+    /// Every picture as often as it was drawn, copies next to one another.
+    fn repeated(pictures: &[Owned], times: &[u32]) -> Vec<Owned> {
+        let copies = pictures.iter().zip(times).flat_map(|((id, labels, detections), n)| {
+            (0..*n).map(move |i| {
+                (SampleId::new(format!("{id}-{i}")).unwrap(), labels.clone(), detections.clone())
+            })
+        });
+        copies.collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn weights_are_repeated_pictures(pictures in pictures(), times in prop::collection::vec(0u32..4, 5)) {
+            let (params, times) = (CocoParams::default(), &times[..pictures.len()]);
+            let records = observe_all(&cases(&pictures), 2, &params).unwrap();
+            let units = Units::new(&records, None).unwrap();
+            let again = repeated(&pictures, times);
+            let value = |metric| Sampler::new(&records, &units, metric).unwrap().value(times);
+            let whole = evaluate(&cases(&again), 2, &params).unwrap();
+            prop_assert_eq!(value(Metric::Map), whole.map());
+            prop_assert_eq!(value(Metric::Map50), whole.map50());
+            let f1 = value(Metric::F1 { iou: 0.5, min_score: 0.25 });
+            prop_assert_eq!(f1, evaluate_at(&cases(&again), 2, 0.5, 0.25).unwrap().f1);
+        }
+
+        #[test]
+        fn intervals_hold_the_median_and_do_not_depend_on_order(pictures in pictures(), seed in any::<u64>()) {
+            let params = BootstrapParams { seed: Seed::new(seed), n_draws: 40, ..Default::default() };
+            let records = observe_all(&cases(&pictures), 2, &CocoParams::default()).unwrap();
+            let mut turned = cases(&pictures);
+            turned.reverse();
+            let turned = observe_all(&turned, 2, &CocoParams::default()).unwrap();
+            let interval = ci(&records, None, Metric::Map, &params).unwrap();
+            prop_assert_eq!(interval, ci(&turned, None, Metric::Map, &params).unwrap());
+            prop_assert!(interval.low <= interval.high);
+            prop_assert!(interval.low.is_none_or(|v| (0.0..=1.0).contains(&v)));
+        }
+    }
+
+    fn four() -> Partial {
+        let pictures: Vec<Owned> = (0..4).map(|i| picture(i, &[0, 1], &[(0, 0, 7)][..i % 2])).collect();
+        observe_all(&cases(&pictures), 2, &CocoParams::default()).unwrap()
+    }
+
+    #[test]
+    fn groups_are_drawn_as_a_whole() {
+        let key = |key: &str| GroupKey::new(key).unwrap();
+        let ids: Vec<SampleId> = four().image_ids().cloned().collect();
+        let one: BTreeMap<_, _> = ids.iter().map(|id| (id.clone(), key("drive"))).collect();
+        let interval = ci(&four(), Some(&one), Metric::Map, &BootstrapParams::default()).unwrap();
+        assert_eq!((interval.low, interval.high, interval.n_groups), (interval.value, interval.value, 1));
+        let alone = ci(&four(), None, Metric::Map, &BootstrapParams::default()).unwrap();
+        assert!(alone.low < alone.high && alone.n_groups == 4);
+    }
+
+    #[test]
+    fn a_picture_without_a_group_is_refused() {
+        let found = ci(&four(), Some(&BTreeMap::new()), Metric::Map, &BootstrapParams::default());
+        assert!(matches!(found, Err(EvalError::MissingGroup { .. })));
+    }
+
+    #[test]
+    fn a_threshold_that_was_not_evaluated_is_refused() {
+        let metric = Metric::F1 { iou: 0.42, min_score: 0.5 };
+        let found = ci(&four(), None, metric, &BootstrapParams::default());
+        assert!(matches!(found, Err(EvalError::UnknownThreshold { .. })));
+        let metric = Metric::F1 { iou: 0.5, min_score: f64::NAN };
+        assert!(ci(&four(), None, metric, &BootstrapParams::default()).is_err());
+    }
+
+    #[test]
+    fn invalid_parameters_are_refused() {
+        assert!(BootstrapParams { n_draws: 0, ..Default::default() }.check().is_err());
+        for confidence in [f64::NAN, 0.0, 1.0, 2.0] {
+            assert!(BootstrapParams { confidence, ..Default::default() }.check().is_err(), "{confidence}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_documented() {
+        let params = BootstrapParams::default();
+        assert_eq!((params.n_draws, params.confidence, params.seed), (200, 0.95, Seed::new(0)));
+    }
+
+    #[test]
+    fn no_picture_has_no_interval() {
+        let empty = observe_all(&[], 2, &CocoParams::default()).unwrap();
+        let interval = ci(&empty, None, Metric::Map, &BootstrapParams::default()).unwrap();
+        assert_eq!((interval.value, interval.low, interval.n_draws), (None, None, 0));
+    }
+
+    #[test]
+    fn quantiles_are_those_of_numpy() {
+        // numpy 2.4.6: np.quantile([1, 2, 4, 8], [0, .025, .5, .975, 1])
+        let found = [0.0, 0.025, 0.5, 0.975, 1.0].map(|q| quantile(&[1.0, 2.0, 4.0, 8.0], q).unwrap());
+        for (found, expected) in found.iter().zip([1.0, 1.075, 3.0, 7.7, 8.0]) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
+        assert_eq!(quantile(&[], 0.5), None);
+    }
 }

@@ -64,3 +64,49 @@ pub(crate) fn classes_in_use(cases: &[ImageCase<'_>]) -> usize {
     let detections = cases.iter().flat_map(|c| c.detections.iter().map(|d| d.class().as_usize()));
     labels.chain(detections).max().map_or(0, |class| class + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, ClassIdx};
+
+    use super::*;
+
+    fn id(text: &str) -> SampleId {
+        SampleId::new(text).unwrap()
+    }
+
+    #[test]
+    fn class_numbers_beyond_the_schema_are_refused_with_their_place() {
+        let bbox = BBox::new(0.0, 0.0, 1.0, 1.0).unwrap();
+        let (id, labels) = (id("a"), [LabelledBox::new(ClassIdx(2), bbox)]);
+        let detections = [ScoredBox::new(ClassIdx(5), bbox, 0.5).unwrap()];
+        let case = ImageCase { id: &id, size: None, labels: &labels, detections: &detections };
+        let said = case.check(2).unwrap_err().to_string();
+        assert_eq!(said, "image a, label 0: class 2, expected a number below 2");
+        assert!(case.check(3).unwrap_err().to_string().starts_with("image a, detection 0: class 5"));
+        assert!(case.check(6).is_ok());
+        assert_eq!(classes_in_use(&[case]), 6);
+    }
+
+    #[test]
+    fn stated_areas_that_are_none_are_refused() {
+        let id = id("a");
+        for area in [f64::NAN, f64::INFINITY, -1.0] {
+            let mut label = LabelledBox::new(ClassIdx(0), BBox::new(0.0, 0.0, 1.0, 1.0).unwrap());
+            label.area = Some(area);
+            let case = ImageCase { id: &id, size: None, labels: &[label], detections: &[] };
+            assert!(matches!(case.check(1), Err(EvalError::InvalidArea { .. })), "{area}");
+        }
+    }
+
+    #[test]
+    fn pictures_are_sorted_and_repeated_ones_refused() {
+        let (a, b) = (id("a"), id("b"));
+        let case = |id| ImageCase { id, size: None, labels: &[], detections: &[] };
+        let cases = [case(&b), case(&a)];
+        assert_eq!(checked_by_id(&cases, 0).unwrap()[0].id, &a);
+        let cases = [case(&b), case(&b)];
+        assert!(matches!(checked_by_id(&cases, 0), Err(EvalError::DuplicateImage { .. })));
+        assert_eq!(classes_in_use(&[]), 0);
+    }
+}

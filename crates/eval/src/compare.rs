@@ -128,3 +128,76 @@ impl Partial {
         counts.collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, ClassIdx, LabelledBox, ScoredBox};
+
+    use super::*;
+    use crate::ImageCase;
+    use crate::coco::{CocoParams, observe_all};
+
+    /// Ten pictures of one label each, found in the first `n_found`.
+    fn detector(n_found: usize, n_labels: usize) -> Partial {
+        let bbox = BBox::new(0.0, 0.0, 40.0, 40.0).unwrap();
+        let labels = vec![LabelledBox::new(ClassIdx(0), bbox); n_labels];
+        let found = [ScoredBox::new(ClassIdx(0), bbox, 0.5).unwrap()];
+        let ids: Vec<SampleId> = (0..10).map(|i| SampleId::new(format!("{i}")).unwrap()).collect();
+        let cases: Vec<ImageCase<'_>> = ids
+            .iter()
+            .enumerate()
+            .map(|(i, id)| ImageCase {
+                id,
+                size: None,
+                labels: &labels,
+                detections: &found[..usize::from(i < n_found)],
+            })
+            .collect();
+        observe_all(&cases, 1, &CocoParams::default()).unwrap()
+    }
+
+    fn compared(a: usize, b: usize) -> Comparison {
+        compare(&detector(a, 1), &detector(b, 1), None, Metric::Map50, &BootstrapParams::default()).unwrap()
+    }
+
+    #[test]
+    fn a_clear_difference_is_told_from_a_small_one() {
+        let (clear, small) = (compared(1, 9), compared(5, 6));
+        assert!(clear.p_value < Some(0.05) && 0.0 < clear.low.unwrap());
+        assert!(Some(0.05) < small.p_value && small.low <= Some(0.0));
+    }
+
+    #[test]
+    fn turning_the_detectors_round_turns_the_difference() {
+        let (forth, back) = (compared(2, 6), compared(6, 2));
+        assert_eq!(forth.difference.map(|d| -d), back.difference);
+        assert_eq!(forth.p_value, back.p_value);
+        assert_eq!((forth.a, forth.b), (back.b, back.a));
+    }
+
+    #[test]
+    fn other_labels_and_other_pictures_are_refused() {
+        let params = BootstrapParams::default();
+        let found = compare(&detector(1, 1), &detector(1, 2), None, Metric::Map, &params);
+        assert_eq!(found, Err(EvalError::DifferentImages { image: "0".into() }));
+        let none = observe_all(&[], 1, &CocoParams::default()).unwrap();
+        assert!(compare(&none, &detector(1, 1), None, Metric::Map, &params).is_err());
+        let other = observe_all(&[], 2, &CocoParams::default()).unwrap();
+        let found = compare(&none, &other, None, Metric::Map, &params);
+        assert!(matches!(found, Err(EvalError::IncompatiblePartials { .. })));
+    }
+
+    #[test]
+    fn nothing_to_compare_has_no_p_value() {
+        let none = observe_all(&[], 1, &CocoParams::default()).unwrap();
+        let found = compare(&none, &none, None, Metric::Map, &BootstrapParams::default()).unwrap();
+        assert_eq!((found.difference, found.p_value, found.n_groups), (None, None, 0));
+    }
+
+    #[test]
+    fn p_values_count_both_sides() {
+        assert_eq!(p_value(&[-1.0, 1.0, 2.0]), Some(1.0));
+        assert_eq!(p_value(&[1.0; 39]), Some(2.0 / 40.0));
+        assert_eq!(p_value(&[0.0; 9]), Some(1.0));
+    }
+}

@@ -256,3 +256,91 @@ fn explain_missed(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{LabelledBox, SampleId, ScoredBox};
+
+    use super::*;
+
+    fn boxed(x: f64, width: f64) -> BBox {
+        BBox::new(x, 0.0, width, 10.0).unwrap()
+    }
+
+    fn outcomes(labels: &[LabelledBox], detections: &[(u32, BBox, f64)]) -> ImageMatch {
+        let id = SampleId::new("1").unwrap();
+        let detections: Vec<ScoredBox> =
+            detections.iter().map(|(k, b, s)| ScoredBox::new(ClassIdx(*k), *b, *s).unwrap()).collect();
+        let case = ImageCase { id: &id, size: None, labels, detections: &detections };
+        match_image(&case, 0.5, 0.1).unwrap()
+    }
+
+    fn car(bbox: BBox) -> LabelledBox {
+        LabelledBox::new(ClassIdx(0), bbox)
+    }
+
+    #[test]
+    fn the_better_score_takes_the_label_and_the_other_is_a_duplicate() {
+        let found =
+            outcomes(&[car(boxed(0.0, 10.0))], &[(0, boxed(0.0, 10.0), 0.5), (0, boxed(1.0, 10.0), 0.9)]);
+        assert_eq!(found.detections[0], DetectionOutcome::Duplicate { gt_idx: 0, iou: 1.0 });
+        assert!(matches!(found.detections[1], DetectionOutcome::Matched { gt_idx: 0, .. }));
+        assert!(matches!(found.labels[0], LabelOutcome::Matched { dt_idx: 1, .. }));
+    }
+
+    #[test]
+    fn a_shifted_box_is_a_localisation_error_and_explains_the_miss() {
+        let found = outcomes(&[car(boxed(0.0, 10.0))], &[(0, boxed(6.0, 10.0), 0.5)]);
+        assert_eq!(found.detections[0], DetectionOutcome::Localisation { gt_idx: 0, iou: 0.25 });
+        assert_eq!(found.labels[0], LabelOutcome::Missed { explained_by: Some(0) });
+    }
+
+    #[test]
+    fn a_shifted_box_of_another_class_is_both_and_explains_nothing() {
+        let found = outcomes(&[car(boxed(0.0, 10.0))], &[(1, boxed(6.0, 10.0), 0.5)]);
+        assert_eq!(
+            found.detections[0],
+            DetectionOutcome::ConfusionAndLocalisation { gt_idx: 0, iou: 0.25, actual: ClassIdx(0) }
+        );
+        assert_eq!(found.labels[0], LabelOutcome::Missed { explained_by: None });
+    }
+
+    #[test]
+    fn a_crowd_takes_in_any_number_and_explains_nothing() {
+        let mut crowd = car(boxed(0.0, 100.0));
+        crowd.is_crowd = true;
+        let inside = [(0, boxed(0.0, 10.0), 0.5), (0, boxed(50.0, 10.0), 0.6), (1, boxed(0.0, 100.0), 0.7)];
+        let found = outcomes(&[crowd], &inside);
+        assert_eq!((found.tp, found.fp, found.fn_), (0, 1, 0));
+        assert_eq!(found.detections[..2], [DetectionOutcome::Absorbed { gt_idx: 0 }; 2]);
+        assert_eq!(found.detections[2], DetectionOutcome::Background);
+        assert_eq!(found.labels[0], LabelOutcome::Crowd);
+    }
+
+    #[test]
+    fn detections_below_the_score_take_no_part() {
+        let found = outcomes(&[car(boxed(0.0, 10.0))], &[(0, boxed(0.0, 10.0), 0.05)]);
+        assert_eq!(found.detections[0], DetectionOutcome::BelowScore);
+        assert_eq!((found.tp, found.fp, found.fn_), (0, 0, 1));
+    }
+
+    #[test]
+    fn of_two_misses_the_best_scored_detection_explains() {
+        let shifted = [(0, boxed(6.0, 10.0), 0.5), (0, boxed(-6.0, 10.0), 0.8)];
+        let found = outcomes(&[car(boxed(0.0, 10.0))], &shifted);
+        assert_eq!(found.labels[0], LabelOutcome::Missed { explained_by: Some(1) });
+    }
+
+    #[test]
+    fn parameters_out_of_range_are_refused() {
+        let id = SampleId::new("1").unwrap();
+        let case = ImageCase { id: &id, size: None, labels: &[], detections: &[] };
+        for iou in [f64::NAN, 0.0, 1.1, -0.5] {
+            assert!(match_image(&case, iou, 0.0).is_err(), "{iou}");
+        }
+        for score in [f64::NAN, -0.1, 1.1] {
+            assert!(match_image(&case, 0.5, score).is_err(), "{score}");
+        }
+        assert_eq!(match_image(&case, 1.0, 1.0).unwrap().labels, []);
+    }
+}

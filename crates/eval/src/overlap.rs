@@ -81,3 +81,50 @@ fn best_of(pairs: &[(u32, f64)], threshold: f64, is_free: impl Fn(usize) -> bool
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(xywh: [f64; 4]) -> BBox {
+        BBox::try_from(xywh).unwrap()
+    }
+
+    #[test]
+    fn a_crowd_is_divided_by_the_detection() {
+        let (d, g) = (boxed([0.0, 0.0, 10.0, 10.0]), boxed([0.0, 0.0, 100.0, 100.0]));
+        assert_eq!(coco_overlap(d, g, true), 1.0);
+        assert_eq!(coco_overlap(d, g, false), 0.01);
+    }
+
+    #[test]
+    fn degenerate_and_touching_boxes_do_not_overlap() {
+        let g = boxed([10.0, 10.0, 0.0, 10.0]);
+        assert_eq!(coco_overlap(g, g, false), 0.0);
+        let touching = coco_overlap(boxed([0.0, 0.0, 5.0, 5.0]), boxed([5.0, 0.0, 5.0, 5.0]), false);
+        assert_eq!(touching, 0.0);
+    }
+
+    #[test]
+    fn numbers_that_overflow_or_underflow_never_match() {
+        for size in [1e-200, 1e200] {
+            let b = boxed([0.0, 0.0, size, size]);
+            assert!(coco_overlap(b, b, false).is_nan());
+            let mut out = Vec::new();
+            Candidates::new(&[b], &[b], &[false], 0.5).assign(0.5, &[false], &[false], &mut out);
+            assert_eq!(out, [None]);
+        }
+    }
+
+    #[test]
+    fn of_equal_overlaps_the_later_label_is_taken() {
+        let b = boxed([0.0, 0.0, 10.0, 10.0]);
+        let mut out = Vec::new();
+        let candidates = Candidates::new(&[b, b, b], &[b, b], &[false; 2], 0.5);
+        candidates.assign(1.0, &[false; 2], &[false; 2], &mut out);
+        assert_eq!(out, [Some(1), Some(0), None]);
+        // A label that does not count is taken only when no other is left.
+        candidates.assign(1.0, &[false, true], &[false; 2], &mut out);
+        assert_eq!(out, [Some(0), Some(1), None]);
+    }
+}

@@ -1,5 +1,7 @@
 //! COCO's protocol against values that pycocotools 2.0.11 computed: every bit must agree.
 
+#![allow(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+
 mod common;
 
 use std::collections::BTreeMap;

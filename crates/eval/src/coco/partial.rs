@@ -277,3 +277,89 @@ fn class_record(case: &ImageCase<'_>, class: u32, params: &CocoValidParams) -> C
     }
     record
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{ClassIdx, LabelledBox, ScoredBox};
+
+    use super::*;
+
+    fn partial(id: &str, params: &CocoParams) -> Partial {
+        let id = SampleId::new(id).unwrap();
+        let bbox = BBox::new(0.0, 0.0, 10.0, 10.0).unwrap();
+        let labels = [LabelledBox::new(ClassIdx(0), bbox)];
+        let detections = [0.5, 0.9].map(|s| ScoredBox::new(ClassIdx(0), bbox, s).unwrap());
+        observe(&ImageCase { id: &id, size: None, labels: &labels, detections: &detections }, 1, params)
+            .unwrap()
+    }
+
+    #[test]
+    fn the_same_picture_twice_is_refused_and_changes_nothing() {
+        let params = CocoParams::default();
+        let mut merged = partial("a", &params);
+        let before = merged.clone();
+        assert!(matches!(merged.merge(partial("a", &params)), Err(EvalError::DuplicateImage { .. })));
+        assert_eq!(merged, before);
+        assert_eq!((merged.n_images(), merged.n_classes()), (1, 1));
+    }
+
+    #[test]
+    fn other_parameters_and_classes_are_refused() {
+        let params = CocoParams::default();
+        let other = CocoParams { max_dets: vec![1], ..params.clone() };
+        let mut merged = partial("a", &params);
+        assert!(matches!(merged.merge(partial("b", &other)), Err(EvalError::IncompatiblePartials { .. })));
+        assert!(merged.replace(partial("b", &other)).is_err());
+        let empty = observe_all(&[], 2, &params).unwrap();
+        assert!(merged.merge(empty).unwrap_err().to_string().contains("number of classes"));
+    }
+
+    #[test]
+    fn damaged_records_are_refused_when_read() {
+        let json = serde_json::to_value(partial("a", &CocoParams::default())).unwrap();
+        assert!(serde_json::from_value::<Partial>(json.clone()).is_ok());
+        let damages: [(&str, serde_json::Value); 6] = [
+            ("class", 7.into()),
+            ("n_labels", vec![1].into()),
+            ("scores", vec![0.5, 0.9].into()),
+            ("scores", vec![2.0, 0.9].into()),
+            ("tp", vec![1].into()),
+            ("fp", json["images"]["a"]["classes"][0]["tp"].clone()),
+        ];
+        for (field, value) in damages {
+            let mut bad = json.clone();
+            bad["images"]["a"]["classes"][0][field] = value;
+            let said = serde_json::from_value::<Partial>(bad).unwrap_err().to_string();
+            assert!(said.contains("image a is damaged"), "{field}: {said}");
+        }
+        let mut bad = json.clone();
+        bad["params"]["max_dets"] = Vec::<usize>::new().into();
+        assert!(serde_json::from_value::<Partial>(bad).is_err());
+    }
+
+    #[test]
+    fn numbered_pictures_come_first_in_their_order() {
+        let params = CocoParams { image_order: super::super::ImageOrder::Number, ..CocoParams::default() };
+        let mut merged = partial("x", &params);
+        for id in ["10", "9", "a"] {
+            merged.merge(partial(id, &params)).unwrap();
+        }
+        let order: Vec<&str> = merged.ordered().into_iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(order, ["9", "10", "a", "x"]);
+    }
+
+    #[test]
+    fn a_negative_zero_score_equals_zero() {
+        assert_eq!(by_score(-0.0, 0.0), std::cmp::Ordering::Equal);
+        assert_eq!(by_score(0.9, 0.1), std::cmp::Ordering::Less);
+    }
+
+    #[test]
+    fn more_than_64_bits_of_areas_and_thresholds_are_kept() {
+        let thresholds = crate::coco::numpy::linspace(0.5, 0.95, 46);
+        let params = CocoParams { iou_thresholds: thresholds, ..CocoParams::default() };
+        let result = partial("a", &params).finish().unwrap();
+        assert_eq!(result.ap(Some(0.95), "small", None), Some(0.9999999999999999));
+        assert_eq!(result.ap(Some(0.5), "large", None), None);
+    }
+}

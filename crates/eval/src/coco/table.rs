@@ -68,3 +68,81 @@ impl fmt::Display for ClassTable {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, LabelledBox, SampleId, ScoredBox};
+
+    use super::*;
+    use crate::ImageCase;
+    use crate::coco::{CocoParams, evaluate};
+
+    fn result() -> CocoResult {
+        let id = SampleId::new("1").unwrap();
+        let bbox = BBox::new(100.0, 100.0, 50.0, 50.0).unwrap();
+        let labels = [LabelledBox::new(ClassIdx(0), bbox)];
+        let detections = [ScoredBox::new(ClassIdx(0), bbox, 0.9).unwrap()];
+        let case = ImageCase { id: &id, size: None, labels: &labels, detections: &detections };
+        evaluate(&[case], 2, &CocoParams::default()).unwrap()
+    }
+
+    #[test]
+    fn summary_is_the_familiar_one() {
+        // As pycocotools 2.0.11 prints its case of one perfect box.
+        let expected = "\
+\x20Average Precision  (AP) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 1.000
+ Average Precision  (AP) @[ IoU=0.50      | area=   all | maxDets=100 ] = 1.000
+ Average Precision  (AP) @[ IoU=0.75      | area=   all | maxDets=100 ] = 1.000
+ Average Precision  (AP) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = -1.000
+ Average Precision  (AP) @[ IoU=0.50:0.95 | area=medium | maxDets=100 ] = 1.000
+ Average Precision  (AP) @[ IoU=0.50:0.95 | area= large | maxDets=100 ] = -1.000
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=  1 ] = 1.000
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets= 10 ] = 1.000
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area=   all | maxDets=100 ] = 1.000
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area= small | maxDets=100 ] = -1.000
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area=medium | maxDets=100 ] = 1.000
+ Average Recall     (AR) @[ IoU=0.50:0.95 | area= large | maxDets=100 ] = -1.000
+";
+        assert_eq!(result().to_string(), expected);
+    }
+
+    #[test]
+    fn table_has_a_row_for_each_class_and_dashes_for_absent_ones() {
+        let schema = ClassSchema::new(["car"]).unwrap();
+        let expected = "\
+class     labels      AP    AP50    AP75      AR
+car            1   1.000   1.000   1.000   1.000
+class 1        0       -       -       -       -
+";
+        assert_eq!(result().class_table(&schema).to_string(), expected);
+    }
+
+    #[test]
+    fn places_outside_the_arrays_are_nothing() {
+        let result = result();
+        assert_eq!(result.shape(), [10, 101, 2, 4, 3]);
+        assert_eq!(result.precision_at([0, 0, 0, 0, 2]), Some(0.9999999999999998));
+        assert_eq!(result.score_at([0, 0, 0, 0, 2]), Some(0.9));
+        assert_eq!(result.recall_at([9, 0, 0, 0]), Some(1.0));
+        assert_eq!(result.precision_at([10, 0, 0, 0, 0]), None);
+        assert_eq!(result.recall_at([0, 2, 0, 0]), None);
+        assert_eq!(result.class_ap(ClassIdx(2)), None);
+        assert_eq!(result.ap(Some(0.42), "all", None), None);
+        assert_eq!(result.ap(None, "huge", None), None);
+        assert_eq!(result.ar("all", 3, None), None);
+    }
+
+    #[test]
+    fn fewer_limits_and_areas_still_give_numbers() {
+        let id = SampleId::new("1").unwrap();
+        let labels = [LabelledBox::new(ClassIdx(0), BBox::new(0.0, 0.0, 9.0, 9.0).unwrap())];
+        let case = ImageCase { id: &id, size: None, labels: &labels, detections: &[] };
+        let params = CocoParams { max_dets: vec![7], ..CocoParams::default() };
+        let result = evaluate(&[case], 1, &params).unwrap();
+        assert_eq!(result.stats[..4], [0.0; 4]);
+        assert_eq!((result.stats[6], result.stats[7]), (0.0, -1.0));
+        assert_eq!(result.class_ar(ClassIdx(0)), Some(0.0));
+        assert!(result.to_string().contains("maxDets=  7"));
+        assert_eq!(evaluate(&[], 0, &params).unwrap().map(), None);
+    }
+}

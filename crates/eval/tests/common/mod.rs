@@ -1,6 +1,11 @@
 //! Owned pictures for tests, and where shared data lies.
 
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of several tests, none of which uses all"
+)]
 
 use std::path::PathBuf;
 
