@@ -76,12 +76,12 @@ fn one_run(run: u64, wobble: f64, errors: Errors) -> GoldenReport {
         })
         .collect();
     let current = golden.annotate(&wobbly(errors, N_CALIBRATION as u64), seed.stream("current"));
-    check(&golden, &calibration, &current, GoldenParams { seed, ..GoldenParams::default() })
+    check(&golden, &calibration, &current, &GoldenParams { seed, ..GoldenParams::default() })
 }
 
-fn check(golden: &Golden, calibration: &[Labels], current: &Labels, params: GoldenParams) -> GoldenReport {
+fn check(golden: &Golden, calibration: &[Labels], current: &Labels, params: &GoldenParams) -> GoldenReport {
     let rounds: Vec<_> = calibration.iter().map(|labels| golden.round(labels)).collect();
-    golden_check(&golden.round(&golden.truth), &rounds, &golden.round(current), &golden.schema, &params)
+    golden_check(&golden.round(&golden.truth), &rounds, &golden.round(current), &golden.schema, params)
         .expect("simulated rounds show the reference's images")
 }
 
@@ -95,7 +95,7 @@ fn speed() {
     let fastest = (0..7)
         .map(|_| {
             let start = Instant::now();
-            let report = one_core.install(|| check(&golden, &calibration, &current, params.clone()));
+            let report = one_core.install(|| check(&golden, &calibration, &current, &params));
             assert_eq!(report.n_permutations, 9_999);
             start.elapsed().as_secs_f64() * 1e3
         })
