@@ -108,6 +108,21 @@ impl Dataset {
     }
 
     /// All samples of a split.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let counts = (dataset.members::<FrozenTest>().len(), dataset.members::<Pool>().len());
+    /// assert_eq!(counts, (1, 5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn members<R: SplitRole>(&self) -> Members<R> {
         self.members_where(|_| true)
     }
@@ -157,6 +172,26 @@ impl Dataset {
     }
 
     /// All slices of all captures that the given samples belong to, in the order of their ids.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let mut left = SampleRecord::image("c0/left", "left.png", ImageSize::new(64, 48)?)?;
+    /// left.capture = CaptureId::new("c0")?;
+    /// let mut right = SampleRecord { id: SampleId::new("c0/right")?, ..left.clone() };
+    /// (left.slice, right.slice) = ("left".to_owned(), "right".to_owned());
+    /// let pair = AnnotationSet { samples: vec![left.clone(), right.clone()], ..set };
+    /// dataset.import(&pair, GROUND_TRUTH, BoxPolicy::default())?;
+    /// assert_eq!(dataset.whole_captures([&right.id])?, [left.id, right.id]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`DatasetError::UnknownSample`].
@@ -208,6 +243,23 @@ impl Dataset {
 
     /// Removes all stored tags of a namespace and says how many there were. An evaluation calls it before it tags
     /// its own failures, so that those of the last one do not linger.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let val = dataset.members::<Val>();
+    /// dataset.add_tag(val.ids(), &Tag::new("failure:high_fp")?)?;
+    /// assert_eq!(dataset.clear_tags("failure"), val.len());
+    /// assert!(dataset.match_tag("failure:high_fp")?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear_tags(&mut self, namespace: &str) -> usize {
         let mut n_removed = 0;
         for sample in self.samples.values_mut() {

@@ -375,6 +375,22 @@ impl DatasetError {
     }
 
     /// Whether a gate refused (frozen test, lineage), as opposed to work that failed.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let test = dataset.members::<FrozenTest>();
+    /// let shut = dataset.boxes(GROUND_TRUTH, &test.ids()[0]).unwrap_err();
+    /// assert!(shut.is_refusal() && !shut.is_conflict());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,

@@ -246,6 +246,26 @@ impl Dataset {
 
     /// Takes in a sample that was cut or derived from another one. It belongs to its parent's group and split at once.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let parent = dataset.unlabeled_pool().ids()[0].clone();
+    /// let mut crop = dataset.sample(&parent)?.to_record();
+    /// (crop.id, crop.capture) = (SampleId::new("crop")?, CaptureId::new("crop")?);
+    /// dataset.derive(&crop, &parent)?;
+    /// assert_eq!(dataset.sample(&crop.id)?.split, Some(Split::Pool));
+    /// crop.group = GroupKey::new("elsewhere")?;
+    /// assert!(matches!(dataset.derive(&crop, &parent), Err(DatasetError::ForeignParent { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::UnknownSample`] for the parent, [`DatasetError::ForeignParent`] when the group differs,
     /// [`DatasetError::SampleConflict`] when the id is taken by another sample, [`DatasetError::DuplicateSlice`],

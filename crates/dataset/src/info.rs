@@ -101,6 +101,31 @@ impl Dataset {
     /// Adds counts of the golden set. The same iteration, golden version and label digest again replaces what was
     /// there, so a step that runs twice leaves one record.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let record = GoldenRecord {
+    ///     iteration: 0,
+    ///     golden_version: "1".to_owned(),
+    ///     label_digest: "1f3a".to_owned(),
+    ///     n_samples: 10,
+    ///     n_with_labels: 9,
+    ///     n_objects: 31,
+    ///     class_counts: [("car".to_owned(), 31), ("van".to_owned(), 0)].into(),
+    /// };
+    /// dataset.upsert_golden_record(record.clone())?;
+    /// dataset.upsert_golden_record(record)?;
+    /// assert_eq!(dataset.golden_history()?.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::InfoShape`].
     pub fn upsert_golden_record(&mut self, record: GoldenRecord) -> Result<()> {

@@ -16,6 +16,14 @@ pub enum BoxRule {
 }
 
 /// How an import treats boxes without area, boxes outside the picture and classes that the schema does not know.
+///
+/// ```
+/// # use labelloop_dataset::*;
+/// let policy: BoxPolicy = serde_json::from_str(r#"{"outside": "reject", "strict": false}"#)?;
+/// assert_eq!((policy.outside, policy.slack), (BoxRule::Reject, 1.0));
+/// assert!(BoxPolicy { slack: f64::NAN, ..policy }.check().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BoxPolicy {

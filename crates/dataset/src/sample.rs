@@ -88,6 +88,22 @@ impl Sample {
     }
 
     /// The tags that follow from split, status and batch, as text.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let id = dataset.unlabeled_pool().ids()[0].clone();
+    /// dataset.begin_batch(0, &[id.clone()])?;
+    /// assert_eq!(dataset.sample(&id)?.derived_tags(), ["batch:v0", "split:pool", "status:selected"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn derived_tags(&self) -> Vec<String> {
         let mut tags = vec![format!("status:{}", self.status)];
         tags.extend(self.split.map(|s| format!("split:{s}")));

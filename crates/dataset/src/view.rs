@@ -192,6 +192,23 @@ impl Dataset {
 
     /// Whether a view is a list or a question.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// dataset.save_view("golden_qa", View::Query(Query::split(Split::Golden)))?;
+    /// assert_eq!(dataset.view_kind("golden_qa")?, ViewKind::Query);
+    /// let slip = dataset.view_kind("golden-qa").unwrap_err();
+    /// assert!(slip.to_string().ends_with("did you mean \"golden_qa\"?"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::ViewNotFound`] with the nearest name.
     pub fn view_kind(&self, name: &str) -> Result<ViewKind> {

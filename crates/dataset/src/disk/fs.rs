@@ -92,3 +92,40 @@ pub(super) fn list(path: &Path) -> Result<Vec<PathBuf>> {
     paths.sort_unstable();
     Ok(paths)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replacing_leaves_one_file_with_the_new_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("CURRENT");
+        for text in ["1\n", "2\n"] {
+            replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(read(&path).unwrap(), text.as_bytes());
+        }
+        assert_eq!(list(folder.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        for e in [read(&gone).unwrap_err(), sync_dir(&gone).unwrap_err(), remove_dir(&gone).unwrap_err()] {
+            assert!(e.to_string().contains("gone"), "{e}");
+        }
+        assert!(replace(&gone.join("x"), b"").is_err());
+        assert!(list(&gone).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_hashed_as_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let mut file = HashingFile::create(&path).unwrap();
+        file.write_all(b"abc").unwrap();
+        assert_eq!(file.finish(&path).unwrap(), (3, blake3::hash(b"abc").to_hex().to_string()));
+        assert!(HashingFile::create(&path).is_err());
+    }
+}

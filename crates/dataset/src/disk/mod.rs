@@ -118,6 +118,24 @@ impl DatasetDir {
 
     /// An earlier generation.
     ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let dir = DatasetDir::init(folder.path(), dataset.name(), dataset.schema())?;
+    /// # dir.writer()?.commit(&dataset, "split")?;
+    /// assert!(dir.read_generation(0)?.samples().is_empty());
+    /// assert_eq!(dir.read_generation(1)?, dataset);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`DatasetError::NoSuchGeneration`], and as [`DatasetDir::read`].
     pub fn read_generation(&self, number: u64) -> Result<Dataset> {
@@ -126,6 +144,24 @@ impl DatasetDir {
     }
 
     /// All generations up to the current one, oldest first.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let dir = DatasetDir::init(folder.path(), dataset.name(), dataset.schema())?;
+    /// # dir.writer()?.commit(&dataset, "split")?;
+    /// let keys: Vec<String> = dir.generations()?.into_iter().map(|g| g.key).collect();
+    /// assert_eq!(keys, ["init", "split"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`DatasetError::Corrupt`], [`DatasetError::NotADataset`], [`DatasetError::Io`].
@@ -148,6 +184,26 @@ impl DatasetDir {
     }
 
     /// Takes the lock for writing. It is given back when the writer is dropped or its process ends.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let dir = DatasetDir::init(folder.path(), dataset.name(), dataset.schema())?;
+    /// # dir.writer()?.commit(&dataset, "split")?;
+    /// let mine = dir.writer()?;
+    /// assert!(dir.writer().unwrap_err().is_conflict());
+    /// drop(mine);
+    /// dir.writer()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`DatasetError::Conflict`] when someone else holds it, [`DatasetError::Io`].

@@ -69,6 +69,21 @@ impl Dataset {
 
     /// All groups with their samples and the objects of a label field, in the order of keys. These are sums over
     /// whole groups, so the frozen test set is counted too. A field that does not exist has no objects.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let groups = dataset.group_summaries(GROUND_TRUTH);
+    /// assert_eq!((groups.len(), groups[0].n_samples), (8, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn group_summaries(&self, field: &str) -> Vec<GroupSummary> {
         let mut groups: BTreeMap<&GroupKey, GroupSummary> = BTreeMap::new();
         for sample in self.samples.values() {

@@ -29,6 +29,14 @@ pub enum SplitParamsError {
 /// How to deal groups out to test, val, golden and pool.
 ///
 /// A split whose share is 0 gets no group; every other one gets at least one.
+///
+/// ```
+/// # use labelloop_dataset::*;
+/// let no_golden = SplitParams { golden: 0.0, pool: 0.7, ..SplitParams::default() };
+/// assert_eq!(no_golden.check()?.n_needed(), 3);
+/// assert!(SplitParams { test: 0.5, ..no_golden }.check().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SplitParams {

@@ -202,3 +202,154 @@ fn extra_of(t: &Table, row: usize, text: Option<&str>) -> Result<Extra> {
 fn kind_of(name: &str) -> Option<SliceKind> {
     [SliceKind::Image, SliceKind::PointCloud].into_iter().find(|k| kind_name(*k) == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::frame::Columns;
+    use super::*;
+    use crate::testing::{ids, pool_of};
+
+    fn table(columns: Columns) -> Table {
+        let mut bytes = vec![];
+        columns.write(&mut bytes, Path::new("t.parquet")).unwrap();
+        Table::read(bytes, "t.parquet".into()).unwrap()
+    }
+
+    fn labelled_table(name: &str, field: &str, sample: &str, n: u32) -> Table {
+        let columns = Columns::new().with("table", [name]).with("field", [field]);
+        table(columns.with("sample", [sample]).with("n", [n]))
+    }
+
+    /// Two rows of boxes of sample `s0`, with one number of the second row changed.
+    fn box_table(position: u32, class: u32, width: f64) -> Table {
+        let columns = Columns::new()
+            .with("field", ["ground_truth"; 2])
+            .with("sample", ["s0"; 2])
+            .with("position", [0u32, position])
+            .with("class", [0u32, class])
+            .with("x", [0.0f64; 2])
+            .with("y", [0.0f64; 2])
+            .with("width", [1.0, width])
+            .with("height", [1.0f64; 2]);
+        table(
+            columns
+                .with("area", [None::<f64>; 2])
+                .with("is_crowd", [false; 2])
+                .with("annotator", [None::<&str>; 2])
+                .with("extra", [None::<&str>; 2]),
+        )
+    }
+
+    fn read_boxes(t: &Table) -> Result<Dataset> {
+        let mut d = pool_of(1);
+        labelled(&mut d, &labelled_table("boxes.parquet", "ground_truth", "s0", 2))?;
+        boxes(&mut d, t)?;
+        Ok(d)
+    }
+
+    fn message<T>(result: Result<T>) -> String {
+        match result {
+            Err(e @ DatasetError::Corrupt { .. }) => e.to_string(),
+            Err(e) => panic!("expected damage, found {e}"),
+            Ok(_) => panic!("expected damage, found none"),
+        }
+    }
+
+    #[test]
+    fn whole_tables_are_read() {
+        let d = read_boxes(&box_table(1, 1, 1.0)).unwrap();
+        assert_eq!(d.boxes("ground_truth", &ids(&["s0"])[0]).unwrap().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn positions_must_count_up() {
+        let text = message(read_boxes(&box_table(2, 0, 1.0)));
+        assert_eq!(text, "t.parquet is damaged: found 2 in column \"position\", row 1, expected 1");
+    }
+
+    #[test]
+    fn classes_must_be_in_the_schema() {
+        let text = message(read_boxes(&box_table(1, 2, 1.0)));
+        assert_eq!(text, "t.parquet is damaged: found 2 in column \"class\", row 1, expected 0 to 1");
+    }
+
+    #[test]
+    fn boxes_must_be_boxes() {
+        for width in [f64::NAN, -1.0, f64::INFINITY] {
+            assert!(message(read_boxes(&box_table(1, 0, width))).contains("a valid box"));
+        }
+    }
+
+    #[test]
+    fn labels_must_be_of_known_samples_and_fields() {
+        let mut d = pool_of(1);
+        let strange = |t: Table, d: &mut Dataset| message(labelled(d, &t));
+        assert!(strange(labelled_table("boxes.parquet", "nope", "s0", 0), &mut d).contains("catalog"));
+        assert!(strange(labelled_table("boxes.parquet", "ground_truth", "x", 0), &mut d).contains("sample"));
+        assert!(strange(labelled_table("b.parquet", "ground_truth", "s0", 0), &mut d).contains("b.parquet"));
+    }
+
+    #[test]
+    fn rows_without_an_entry_are_refused() {
+        let text = message(boxes(&mut pool_of(1), &box_table(1, 0, 1.0)));
+        assert!(text.contains("the table of labelled samples"), "{text}");
+    }
+
+    #[test]
+    fn missing_columns_wrong_types_and_gaps_are_refused() {
+        let t = table(Columns::new().with("name", [Some("a"), None]).with("value", ["x", "y"]));
+        assert!(message(t.text("name")).contains("no value in column \"name\", row 1"));
+        assert!(message(t.real("value")).contains("expected the columns of this layout"));
+        assert!(message(t.whole("gone")).contains("expected the columns of this layout"));
+    }
+
+    #[test]
+    fn what_is_no_parquet_is_refused() {
+        for bytes in [vec![], b"PAR1".to_vec(), b"PAR1 and nothing of use PAR1".to_vec()] {
+            assert!(message(Table::read(bytes, "t.parquet".into())).contains("a Parquet table"));
+        }
+    }
+
+    #[test]
+    fn scores_must_be_listed() {
+        let t = table(Columns::new().with("name", ["z"]).with("sample", ["s0"]).with("value", [0.5]));
+        assert!(message(scores(&mut pool_of(1), &t)).contains("a score that the catalog lists"));
+    }
+
+    fn sample_table(status: &str, tags: &str, second: &str) -> Table {
+        let columns = Columns::new()
+            .with("id", ["a", second])
+            .with("capture", ["a", "b"])
+            .with("group", ["a", "b"])
+            .with("slice", ["main"; 2])
+            .with("kind", ["image"; 2])
+            .with("file_name", ["a.png"; 2])
+            .with("width", [Some(4u32); 2])
+            .with("height", [Some(4u32); 2]);
+        table(
+            columns
+                .with("split", [Some("pool"); 2])
+                .with("status", ["unlabeled", status])
+                .with("batch", [None::<u32>; 2])
+                .with("parent", [None::<&str>; 2])
+                .with("tags", ["", tags])
+                .with("extra", [None::<&str>; 2]),
+        )
+    }
+
+    #[test]
+    fn samples_are_checked() {
+        let read = |t: Table| {
+            let mut d = pool_of(0);
+            samples(&mut d, &t).map(|()| d)
+        };
+        let d = read(sample_table("pending", "note:x\nnote:y", "b")).unwrap();
+        assert_eq!(d.samples()["b"].tags.len(), 2);
+        assert!(message(read(sample_table("done", "", "b"))).contains("expected one of unlabeled, selected"));
+        assert!(message(read(sample_table("pending", "plain", "b"))).contains("column \"tags\", row 1"));
+        assert!(message(read(sample_table("pending", "", "a"))).contains("expected each sample once"));
+        assert!(message(read(sample_table("pending", "", ""))).contains("column \"id\", row 1"));
+    }
+}
