@@ -171,7 +171,7 @@ impl<'a> Run<'a> {
             match self.settle(path, content, computed.remove(&i)) {
                 Ok(content) => self.rows.push((id.clone(), content)),
                 Err(reason) => {
-                    self.failures.push(EmbedFailure { id: id.clone(), path: path.clone(), reason })
+                    self.failures.push(EmbedFailure { id: id.clone(), path: path.clone(), reason });
                 }
             }
         }

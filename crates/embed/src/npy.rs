@@ -22,6 +22,7 @@ use crate::{EmbedError, Result, disk};
 ///
 /// # Errors
 /// [`EmbedError::Io`].
+#[expect(clippy::needless_pass_by_value, reason = "views are passed by value at crate boundaries")]
 pub fn write_npy(path: &Path, matrix: ArrayView2<'_, f32>) -> Result<()> {
     let mut bytes = Vec::new();
     matrix.write_npy(&mut bytes).map_err(|e| refused(path, e.to_string()))?;
@@ -90,7 +91,7 @@ mod tests {
     /// A version 1 file as NumPy writes it.
     fn file(header: &str, data: &[u8]) -> Vec<u8> {
         let mut header = header.to_owned();
-        while (10 + header.len() + 1) % 64 != 0 {
+        while !(10 + header.len() + 1).is_multiple_of(64) {
             header.push(' ');
         }
         header.push('\n');

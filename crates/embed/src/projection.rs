@@ -1,5 +1,6 @@
 use linfa::DatasetBase;
 use linfa::traits::Fit;
+use linfa_linalg::eigh::{EigSort, Eigh};
 use linfa_reduction::Pca;
 use ndarray::{Array2, ArrayView2};
 use ndarray016::Array2 as OldArray2;
@@ -10,6 +11,8 @@ use crate::{EmbedError, Result};
 const MIN_ROWS: usize = 3;
 /// A second component with less than this share of the first one's spread is rounding, and its direction chance.
 const RANK_TOLERANCE: f64 = 1e-6;
+/// Up to this many rows or columns, whichever is fewer, the decomposition is a dense one: a second or so.
+const MAX_DENSE: usize = 1024;
 
 /// Two coordinates for each row of `all`, for a plot: principal components of the rows of `fit_on` alone.
 ///
@@ -35,13 +38,14 @@ const RANK_TOLERANCE: f64 = 1e-6;
 /// # Errors
 /// [`EmbedError::TooFewRows`] for fewer than 3 rows to fit on, [`EmbedError::TooFewColumns`] for fewer than 2 columns,
 /// [`EmbedError::ColumnMismatch`], [`EmbedError::NotFinite`] with the place, [`EmbedError::Decomposition`].
+#[expect(clippy::needless_pass_by_value, reason = "views are passed by value at crate boundaries")]
 pub fn project_2d(fit_on: ArrayView2<'_, f32>, all: ArrayView2<'_, f32>) -> Result<Array2<f64>> {
-    check(fit_on, all)?;
-    let frame = Frame::of(fit_on);
+    check(&fit_on, &all)?;
+    let frame = Frame::of(&fit_on);
     if frame.scale == 0.0 {
         return Ok(Array2::zeros((all.nrows(), 2)));
     }
-    let directions = directions(&frame, fit_on)?;
+    let directions = directions(&frame, &fit_on)?;
     let mut plane = Array2::zeros((all.nrows(), 2));
     for (row, mut out) in all.rows().into_iter().zip(plane.rows_mut()) {
         for (axis, direction) in directions.iter().enumerate() {
@@ -52,7 +56,7 @@ pub fn project_2d(fit_on: ArrayView2<'_, f32>, all: ArrayView2<'_, f32>) -> Resu
     Ok(plane)
 }
 
-fn check(fit_on: ArrayView2<'_, f32>, all: ArrayView2<'_, f32>) -> Result<()> {
+fn check(fit_on: &ArrayView2<'_, f32>, all: &ArrayView2<'_, f32>) -> Result<()> {
     if fit_on.nrows() < MIN_ROWS {
         return Err(EmbedError::TooFewRows { found: fit_on.nrows(), expected: MIN_ROWS });
     }
@@ -77,7 +81,7 @@ struct Frame {
 }
 
 impl Frame {
-    fn of(rows: ArrayView2<'_, f32>) -> Self {
+    fn of(rows: &ArrayView2<'_, f32>) -> Self {
         let n_rows = rows.nrows() as f64;
         let mean = rows.columns().into_iter().map(|c| c.iter().map(|v| f64::from(*v)).sum::<f64>() / n_rows);
         let mean = mean.collect::<Vec<_>>();
@@ -94,25 +98,49 @@ impl Frame {
 }
 
 /// The first two principal directions, each of length 1 with a fixed sign, or zeros where there is none.
-fn directions(frame: &Frame, rows: ArrayView2<'_, f32>) -> Result<[Vec<f64>; 2]> {
+fn directions(frame: &Frame, rows: &ArrayView2<'_, f32>) -> Result<[Vec<f64>; 2]> {
     let (n_rows, n_columns) = rows.dim();
-    // The solver stops at an absolute error, so it is given data of one size.
+    // Data of one size, whatever the units: the iterative solver stops at an absolute error.
     let centred = OldArray2::from_shape_fn((n_rows, n_columns), |(i, j)| {
         (f64::from(rows[[i, j]]) - frame.mean[j]) / frame.scale
     });
-    let fitted = Pca::params(2).fit(&DatasetBase::from(centred)).map_err(|e| EmbedError::Decomposition {
-        n_rows,
-        n_columns,
-        reason: e.to_string(),
-    })?;
-    let spreads = fitted.singular_values();
+    let solve = if n_rows.min(n_columns) <= MAX_DENSE { dense } else { iterative };
+    let components =
+        solve(&centred).map_err(|reason| EmbedError::Decomposition { n_rows, n_columns, reason })?;
+    let strongest = components.first().map_or(0.0, |c| c.spread);
     let mut found = [vec![0.0; n_columns], vec![0.0; n_columns]];
-    for (axis, direction) in found.iter_mut().enumerate().take(fitted.components().nrows()) {
-        if spreads[0] * RANK_TOLERANCE < spreads[axis] {
-            *direction = unit(fitted.components().row(axis).iter().copied().collect());
+    for (direction, component) in found.iter_mut().zip(components) {
+        if strongest * RANK_TOLERANCE < component.spread {
+            *direction = unit(component.direction);
         }
     }
     Ok(found)
+}
+
+/// A direction of any length and the singular value that belongs to it.
+struct Component {
+    spread: f64,
+    direction: Vec<f64>,
+}
+
+/// All eigenvalues of the smaller of `X^T X` and `X X^T`: exact up to rounding, cubic in the smaller side.
+fn dense(x: &OldArray2<f64>) -> Result<Vec<Component>, String> {
+    let is_tall = x.ncols() < x.nrows();
+    let gram = if is_tall { x.t().dot(x) } else { x.dot(&x.t()) };
+    let (values, vectors) = gram.eigh().map_err(|e| e.to_string())?.sort_eig_desc();
+    let component = |i: usize| {
+        let vector = vectors.column(i);
+        let direction = if is_tall { vector.to_vec() } else { x.t().dot(&vector).to_vec() };
+        Component { spread: values[i].max(0.0).sqrt(), direction }
+    };
+    Ok((0..2).map(component).collect())
+}
+
+/// The two largest alone. On small problems its error is plain to see, and on large ones it is what can be afforded.
+fn iterative(x: &OldArray2<f64>) -> Result<Vec<Component>, String> {
+    let fitted = Pca::params(2).fit(&DatasetBase::from(x.view())).map_err(|e| e.to_string())?;
+    let pairs = fitted.singular_values().iter().zip(fitted.components().rows());
+    Ok(pairs.map(|(spread, row)| Component { spread: *spread, direction: row.to_vec() }).collect())
 }
 
 /// Length 1, component of largest magnitude positive; zeros where that cannot be.
@@ -136,7 +164,7 @@ mod tests {
     fn cloud(seed: u64, n_rows: usize, n_columns: usize) -> Array2<f32> {
         let seed = Seed::new(seed);
         Array2::from_shape_fn((n_rows, n_columns), |(i, j)| {
-            (seed.normal((i * n_columns + j) as u64) * 8.0 / (1 << j.min(5)) as f64) as f32
+            (seed.normal((i * n_columns + j) as u64) * 8.0 / f64::from(1 << j.min(5))) as f32
         })
     }
 
@@ -181,11 +209,24 @@ mod tests {
     }
 
     #[test]
+    fn the_solver_for_large_problems_agrees_with_the_dense_one_where_directions_are_clear() {
+        let rows = cloud(4, 300, 80).mapv(f64::from);
+        let x = OldArray2::from_shape_fn((300, 80), |(i, j)| rows[[i, j]] - rows.column(j).sum() / 300.0);
+        let [exact, found] = [dense, iterative].map(|solve| solve(&x).unwrap());
+        for (a, b) in exact.iter().zip(&found) {
+            assert!((a.spread / b.spread - 1.0).abs() < 1e-3, "{} {}", a.spread, b.spread);
+            let cosine: f64 =
+                unit(a.direction.clone()).iter().zip(unit(b.direction.clone())).map(|(a, b)| a * b).sum();
+            assert!((cosine - 1.0).abs() < 1e-3, "{cosine}");
+        }
+    }
+
+    #[test]
     fn rows_not_fitted_on_change_nothing() {
         let fit = cloud(1, 20, 6);
         let more = ndarray::concatenate![ndarray::Axis(0), fit, cloud(2, 30, 6)];
         let [alone, among] = [fit.view(), more.view()].map(|all| project_2d(fit.view(), all).unwrap());
-        assert_eq!(alone, among.slice(ndarray::s![..20, ..]));
+        assert_eq!(alone, among.select(ndarray::Axis(0), &(0..20).collect::<Vec<_>>()));
     }
 
     #[test]
