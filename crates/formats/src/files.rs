@@ -1,5 +1,6 @@
 //! Files: reading text without surprises, writing without leaving halves behind, names that stay in their folder.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -146,6 +147,20 @@ pub(crate) fn ending(file_name: &str) -> Option<&str> {
     (stem.len() < file_name.len()).then(|| &file_name[stem.len() + 1..])
 }
 
+/// A stem that no other stem and no other file name equals, else the file name.
+pub(crate) fn sample_names<'n>(file_names: impl Iterator<Item = &'n str> + Clone) -> Vec<String> {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in file_names.clone() {
+        let own = stem(name);
+        *count.entry(own).or_default() += 1;
+        if own != name {
+            *count.entry(name).or_default() += 1;
+        }
+    }
+    let unique = |own: &&str| count.get(own) == Some(&1);
+    file_names.map(|name| Some(stem(name)).filter(unique).unwrap_or(name).to_owned()).collect()
+}
+
 /// The path of a sample's own file in an export, `<id>.<ending>`.
 pub(crate) fn named_after(id: &str, ending: &str) -> Result<String> {
     let name = safe_relative(id).ok_or_else(|| FormatError::UnsafeName { name: id.to_owned() })?;
@@ -244,6 +259,12 @@ mod tests {
         assert_eq!((stem("a.b/c.jpg"), ending("a.b/c.jpg")), ("a.b/c", Some("jpg")));
         assert_eq!((stem("a.b/c"), ending("a.b/c")), ("a.b/c", None));
         assert_eq!((stem(".hidden"), ending(".hidden")), (".hidden", None));
+    }
+
+    #[test]
+    fn names_fall_back_to_the_file_name_where_stems_collide() {
+        let names = ["a.jpg", "a.png", "a.jpg.gif", "d/b.jpg", "b.jpg", "plain"];
+        assert_eq!(sample_names(names.into_iter()), ["a.jpg", "a.png", "a.jpg.gif", "d/b", "b", "plain"]);
     }
 
     #[test]

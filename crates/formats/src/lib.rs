@@ -1,14 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 pub mod coco;
+mod convert;
+pub mod cvat;
 mod error;
+pub mod fiftyone;
 mod files;
 mod json;
+mod kept;
+pub mod kitti;
+pub mod label_studio;
 mod loss;
+mod named;
 mod options;
+mod sizes;
+pub mod voc;
 mod warning;
+mod xml;
 pub mod yolo;
 
+pub use convert::{ConversionReport, convert};
 pub use error::{FormatError, Result};
 pub use loss::Lost;
 pub use options::{Format, Imported, MediaMode, ReadOptions, Strictness, WithoutAnnotations};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -200,12 +201,13 @@ impl fmt::Display for WarningKind {
 pub(crate) struct Notes {
     path: PathBuf,
     strictness: Strictness,
-    pub(crate) warnings: Vec<Warning>,
+    warnings: Vec<Warning>,
+    unread: BTreeMap<String, usize>,
 }
 
 impl Notes {
     pub(crate) fn new(path: &Path, strictness: Strictness) -> Self {
-        Self { path: path.to_owned(), strictness, warnings: Vec::new() }
+        Self { path: path.to_owned(), strictness, warnings: Vec::new(), unread: BTreeMap::new() }
     }
 
     /// Notes something about the file at hand.
@@ -224,5 +226,34 @@ impl Notes {
                 Ok(())
             }
         }
+    }
+
+    /// Counts something that our records cannot hold; told once per kind at the end.
+    pub(crate) fn unread(&mut self, what: &str) -> Result<()> {
+        if self.strictness == Strictness::Strict {
+            return self.note(None, WarningKind::NotRead { what: what.to_owned(), count: 1 });
+        }
+        *self.unread.entry(what.to_owned()).or_default() += 1;
+        Ok(())
+    }
+
+    /// All warnings, those that were counted last.
+    pub(crate) fn into_warnings(self) -> Vec<Warning> {
+        let Self { path, mut warnings, unread, .. } = self;
+        warnings.extend(unread.into_iter().map(|(what, count)| Warning {
+            path: path.clone(),
+            line: None,
+            kind: WarningKind::NotRead { what, count },
+        }));
+        warnings
+    }
+}
+
+/// A text that is not what it should be.
+pub(crate) fn invalid(place: impl Into<String>, expected: &'static str, found: &str) -> WarningKind {
+    WarningKind::InvalidValue {
+        place: place.into(),
+        expected,
+        found: format!("{:?}", crate::json::shortened(found)),
     }
 }

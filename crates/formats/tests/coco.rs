@@ -1,4 +1,5 @@
 //! COCO: exact round trips, and what bad files are answered with.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

@@ -46,7 +46,7 @@ pub fn read_detections_with(
             Err(kind) => notes.note(line, kind)?,
         }
     }
-    Ok((detections, notes.warnings))
+    Ok((detections, notes.into_warnings()))
 }
 
 fn detection<'d>(

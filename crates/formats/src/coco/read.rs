@@ -45,7 +45,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<CocoDataset> {
     extra.extend(categories.kept.map(|text| (CATEGORIES.to_owned(), text)));
     let image_ids = images.samples.iter().map(|s| s.id.clone()).zip(images.ids).collect();
     let set = AnnotationSet { schema: categories.schema, samples: images.samples, extra };
-    Ok(CocoDataset { set, warnings: notes.warnings, image_ids, category_ids: categories.ids })
+    Ok(CocoDataset { set, warnings: notes.into_warnings(), image_ids, category_ids: categories.ids })
 }
 
 struct Reader<'r, 'a> {
@@ -117,7 +117,7 @@ impl<'a> Reader<'_, 'a> {
                 }
             }
         }
-        let names = sample_names(named.iter().map(|(_, _, file_name)| file_name.as_str()));
+        let names = files::sample_names(named.iter().map(|(_, _, file_name)| file_name.as_str()));
         let mut images = Images { samples: Vec::new(), ids: Vec::new(), skipped };
         for ((record, id, file_name), name) in named.into_iter().zip(names) {
             let (line, place) = (record.line, record.place.clone());
@@ -248,20 +248,6 @@ fn image_name(
     Ok((id, file_name))
 }
 
-/// A stem that no other stem and no other file name equals, else the file name.
-fn sample_names<'n>(file_names: impl Iterator<Item = &'n str> + Clone) -> Vec<String> {
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in file_names.clone() {
-        let stem = files::stem(name);
-        *count.entry(stem).or_default() += 1;
-        if stem != name {
-            *count.entry(name).or_default() += 1;
-        }
-    }
-    let unique = |stem: &&str| count.get(stem) == Some(&1);
-    file_names.map(|name| Some(files::stem(name)).filter(unique).unwrap_or(name).to_owned()).collect()
-}
-
 /// A field that names something, taken out only where writing the name gives the same text again.
 fn named_field(fields: &mut Object<'_>, key: &str) -> Option<String> {
     let raw = fields.0.get(key)?;
@@ -340,16 +326,5 @@ fn crowd_of(record: &mut Record<'_>) -> Result<bool, WarningKind> {
             "1" | "true" => Ok(true),
             _ => Err(json::invalid(format!("{}.iscrowd", record.place), "0 or 1", raw)),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_fall_back_to_the_file_name_where_stems_collide() {
-        let names = ["a.jpg", "a.png", "a.jpg.gif", "d/b.jpg", "b.jpg", "plain"];
-        assert_eq!(sample_names(names.into_iter()), ["a.jpg", "a.png", "a.jpg.gif", "d/b", "b", "plain"]);
     }
 }

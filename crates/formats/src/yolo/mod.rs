@@ -37,8 +37,6 @@ impl Part {
     }
 }
 
-const SIZES: &str = "image_sizes.tsv";
-
 /// Where the label of an image lies: its last folder `images` becomes `labels`, its ending `txt`.
 fn label_file(image: &str) -> String {
     let stem = crate::files::stem(image);

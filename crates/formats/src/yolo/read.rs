@@ -7,9 +7,9 @@ use labelloop_core::{
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{SIZES, label_file};
-use crate::warning::Notes;
-use crate::{FormatError, Imported, ReadOptions, Result, WarningKind, files, json};
+use super::label_file;
+use crate::warning::{Notes, invalid};
+use crate::{FormatError, Imported, ReadOptions, Result, WarningKind, files, json, sizes};
 
 /// Reads a YOLO folder by its `dataset.yaml`.
 ///
@@ -39,7 +39,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Imported> {
         ClassSchema::new(names).map_err(|source| FormatError::Schema { path: path.to_owned(), source })?;
     let schema = options.schema.clone().unwrap_or_else(|| listed.clone());
     let root = root_of(path, yaml.path.as_deref());
-    let sizes = read_sizes(&root, &mut notes)?;
+    let sizes = sizes::read(&root, &mut notes)?;
     let mut reader = Reader { root, sizes, listed, schema, notes: &mut notes, samples: BTreeMap::new() };
     for (part, folders) in [("train", &yaml.train), ("val", &yaml.val), ("test", &yaml.test)] {
         for folder in folders.iter().flat_map(|f| &f.0) {
@@ -51,7 +51,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Imported> {
         samples: reader.samples.into_values().collect(),
         extra: Extra::new(),
     };
-    Ok(Imported { set, warnings: notes.warnings })
+    Ok(Imported { set, warnings: notes.into_warnings() })
 }
 
 #[derive(serde::Deserialize)]
@@ -168,37 +168,6 @@ fn root_of(path: &Path, named: Option<&str>) -> PathBuf {
     let own = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let inside = named.and_then(files::safe_relative).map(|p| own.join(p));
     inside.filter(|p| p.is_dir()).unwrap_or(own)
-}
-
-fn read_sizes(root: &Path, notes: &mut Notes) -> Result<BTreeMap<String, ImageSize>> {
-    let path = root.join(SIZES);
-    let mut sizes = BTreeMap::new();
-    if !path.is_file() {
-        return Ok(sizes);
-    }
-    for (i, line) in files::read_text(&path)?.lines().enumerate() {
-        let fields: Vec<&str> = line.split('\t').collect();
-        let parsed = match fields[..] {
-            [image, width, height] => files::safe_relative(image).and_then(|image| {
-                let size = ImageSize::new(width.parse().ok()?, height.parse().ok()?).ok()?;
-                Some((image, size))
-            }),
-            _ => None,
-        };
-        match parsed {
-            Some((image, size)) => _ = sizes.insert(image, size),
-            None => notes.note_in(&path, Some(i + 1), invalid("line", "file, width and height", line))?,
-        }
-    }
-    Ok(sizes)
-}
-
-fn invalid(place: impl Into<String>, expected: &'static str, found: &str) -> WarningKind {
-    WarningKind::InvalidValue {
-        place: place.into(),
-        expected,
-        found: format!("{:?}", json::shortened(found)),
-    }
 }
 
 struct Reader<'r> {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use labelloop_core::{AnnotationSet, ClassSchema, LabelledBox, SampleId, SampleRecord, SliceKind};
 
-use super::{Part, SIZES, label_file};
+use super::{Part, label_file};
 use crate::files::{self, StagedFolder, io_error};
 use crate::loss::{self, Holds, Losses};
-use crate::{Format, FormatError, Lost, MediaMode, Result, Warning, json};
+use crate::{Format, FormatError, Lost, MediaMode, Result, Warning, json, sizes};
 
 const HOLDS: Holds = Holds {
     unlabelled_marks: true,
@@ -64,11 +64,11 @@ pub fn write(
     for sub in ["train/images", "train/labels", "val/images", "val/labels"] {
         folder.folder(sub)?;
     }
-    let mut sizes = String::new();
+    let mut listed = String::new();
     for (sample, part) in labelled {
-        add_sample(&folder, sample, part, (media_root, media), &mut sizes)?;
+        add_sample(&folder, sample, part, (media_root, media), &mut listed)?;
     }
-    folder.write(SIZES, &sizes)?;
+    folder.write(sizes::SIZES, &listed)?;
     folder.write("dataset.yaml", &yaml(folder.target(), &set.schema))?;
     folder.finish()?;
     Ok(losses.into_warnings(dir, Format::Yolo))
@@ -79,7 +79,7 @@ fn add_sample(
     sample: &SampleRecord,
     part: Part,
     (media_root, media): (&Path, MediaMode),
-    sizes: &mut String,
+    listed: &mut String,
 ) -> Result<()> {
     let id = sample.id.as_str();
     let size = sample.size.ok_or_else(|| FormatError::NoSize { sample: id.to_owned() })?;
@@ -90,12 +90,12 @@ fn add_sample(
         add_label(&mut text, label, size);
     }
     folder.write(&label_file(&image), &text)?;
-    // Writing to a text cannot fail.
-    let _ = writeln!(sizes, "{image}\t{}\t{}", size.width(), size.height());
+    sizes::add(listed, &image, size);
     place_media(&sample.file_name, media_root, &folder.file(&image)?, media)
 }
 
 fn add_label(text: &mut String, label: &LabelledBox, size: labelloop_core::ImageSize) {
+    // Writing to a text cannot fail.
     let _ = write!(text, "{}", label.class.0);
     for share in label.bbox.to_yolo(size) {
         let _ = write!(text, " {share}");

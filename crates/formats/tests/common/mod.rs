@@ -1,5 +1,5 @@
 //! Generated sets that every format's round trip is tried on.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
 use labelloop_core::{
     AnnotationSet, BBox, CaptureId, ClassIdx, ClassSchema, Extra, GroupKey, ImageSize, LabelledBox,

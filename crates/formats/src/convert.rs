@@ -1,0 +1,88 @@
+use std::path::Path;
+
+use labelloop_core::{AnnotationSet, SampleId};
+
+use crate::{
+    Format, Imported, MediaMode, ReadOptions, Result, Warning, coco, cvat, fiftyone, kitti, label_studio,
+    voc, yolo,
+};
+
+/// What a conversion carried over and what it could not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConversionReport {
+    /// Samples read.
+    pub n_images: usize,
+    /// Boxes read.
+    pub n_boxes: usize,
+    /// What was wrong with the source, then what the target cannot hold.
+    pub warnings: Vec<Warning>,
+}
+
+/// Turns one annotation format into another, reading leniently; media files stay where they are.
+///
+/// `input` and `out` are files for COCO, CVAT and Label Studio and folders for the others; a YOLO folder may be named by its
+/// `dataset.yaml` as well. Samples go to YOLO's validation part if they come from one of that name, else to its training
+/// part.
+///
+/// ```
+/// use labelloop_formats::{Format, convert};
+///
+/// let folder = tempfile::tempdir()?;
+/// let coco = folder.path().join("instances.json");
+/// std::fs::write(&coco, r#"{
+///     "images": [{"id": 1, "file_name": "a.png", "width": 64, "height": 48}],
+///     "categories": [{"id": 1, "name": "car"}],
+///     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [8, 8, 16, 16], "iscrowd": 1}]
+/// }"#)?;
+/// let report = convert(Format::Coco, &coco, Format::Voc, &folder.path().join("voc"))?;
+/// assert_eq!((report.n_images, report.n_boxes), (1, 1));
+/// assert!(report.warnings[0].to_string().ends_with("1 crowd marks not written: voc cannot hold them"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of the reader and of the writer.
+pub fn convert(from: Format, input: &Path, to: Format, out: &Path) -> Result<ConversionReport> {
+    let Imported { set, mut warnings } = read(from, input)?;
+    warnings.extend(write(to, out, &set)?);
+    Ok(ConversionReport { n_images: set.samples.len(), n_boxes: set.n_boxes(), warnings })
+}
+
+fn read(format: Format, input: &Path) -> Result<Imported> {
+    let options = ReadOptions::default();
+    match format {
+        Format::Coco => {
+            let dataset = coco::read(input, &coco::ReadOptions::default())?;
+            Ok(Imported { set: dataset.set, warnings: dataset.warnings })
+        }
+        Format::Yolo if input.is_dir() => yolo::read(&input.join("dataset.yaml"), &options),
+        Format::Yolo => yolo::read(input, &options),
+        Format::Voc => voc::read(input, &options),
+        Format::Kitti => kitti::read(input, &options),
+        Format::Cvat => cvat::read(input, &options),
+        Format::LabelStudio => label_studio::read(input, &options),
+        Format::FiftyOne => fiftyone::read(input, &options),
+    }
+}
+
+fn write(format: Format, out: &Path, set: &AnnotationSet) -> Result<Vec<Warning>> {
+    match format {
+        Format::Coco => coco::write(out, set, &coco::WriteOptions::default()),
+        Format::Yolo => {
+            let val: std::collections::BTreeSet<&SampleId> = set
+                .samples
+                .iter()
+                .filter(|s| s.extra.get("split").is_some_and(|raw| raw == "\"val\""))
+                .map(|s| &s.id)
+                .collect();
+            let part =
+                |id: &SampleId| Some(if val.contains(id) { yolo::Part::Val } else { yolo::Part::Train });
+            yolo::write(out, set, &part, Path::new("."), MediaMode::None)
+        }
+        Format::Voc => voc::write(out, set),
+        Format::Kitti => kitti::write(out, set),
+        Format::Cvat => cvat::write(out, set),
+        Format::LabelStudio => label_studio::write(out, set, &label_studio::WriteOptions::default()),
+        Format::FiftyOne => fiftyone::write(out, set),
+    }
+}

@@ -1,0 +1,279 @@
+//! CVAT for images 1.1: one XML file with all images.
+//!
+//! Read: `image` with name, width and height, `subset`, `task_id`; `box` with its corners, `occluded`, `z_order`, `source`,
+//! `group_id` and `attribute`s (in `extra["attributes"]`). Polygons, masks, skeletons, tags and turned boxes are counted
+//! as not read.
+//!
+//! A round trip moves edges by less than 1e-9 pixels and carries ids, file names, sizes, classes in order, boxes and
+//! CVAT's own fields. CVAT cannot tell "no object" from "nobody looked";
+//! [`ReadOptions::images_without_annotations`] does. Everything else is counted in the warnings of [`write()`].
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use labelloop_core::{AnnotationSet, BBox, ClassSchema, ImageSize, LabelledBox, SampleRecord, SliceKind};
+
+use crate::json::ObjectText;
+use crate::kept::{keep, kept};
+use crate::loss::{self, Holds, Losses};
+use crate::named::{self, Named};
+use crate::warning::{Notes, invalid};
+use crate::xml::{self, Element, escape};
+use crate::{
+    Format, FormatError, Imported, Lost, ReadOptions, Result, Warning, WarningKind, WithoutAnnotations,
+    files, json,
+};
+
+const IMAGE_FIELDS: [&str; 3] = ["id", "subset", "task_id"];
+/// Attribute and the value that need not be kept.
+const BOX_FIELDS: [(&str, &str); 4] =
+    [("source", "manual"), ("occluded", "0"), ("z_order", "0"), ("group_id", "")];
+
+const HOLDS: Holds = Holds {
+    unlabelled_marks: false,
+    sizes: true,
+    groups: false,
+    captures: false,
+    areas: false,
+    crowds: false,
+    annotators: false,
+    all_label_fields: false,
+    all_sample_fields: false,
+    all_file_fields: false,
+    label_fields: &["source", "occluded", "z_order", "group_id", "attributes"],
+    sample_fields: &["subset", "task_id"],
+    file_fields: &[],
+};
+
+/// Reads a CVAT XML file.
+///
+/// The classes are the labels of `meta`; without them and without [`ReadOptions::schema`] those that occur, sorted, with
+/// a warning. A sample's id is its file name without the ending where that is unique, else the file name.
+///
+/// # Errors
+/// [`FormatError::Io`], [`FormatError::NotUtf8`], [`FormatError::Syntax`], [`FormatError::Structure`],
+/// [`FormatError::Schema`]; [`FormatError::Refused`] under [`crate::Strictness::Strict`].
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Imported> {
+    let mut notes = Notes::new(path, options.strictness);
+    let root = xml::read(path, "annotations")?;
+    let shared = Rc::new(path.to_owned());
+    let (mut images, mut file_names) = (Vec::new(), std::collections::BTreeSet::new());
+    for (i, image) in root.children.iter().filter(|c| c.name == "image").enumerate() {
+        let place = format!("image {}", i + 1);
+        match file_name(image, &place, &mut file_names) {
+            Ok(file_name) => images.push((image, place, file_name)),
+            Err(kind) => notes.note(Some(image.line), kind)?,
+        }
+    }
+    let names = files::sample_names(images.iter().map(|(_, _, f)| f.as_str()));
+    let mut samples = Vec::new();
+    for ((image, place, file_name), id) in images.iter().zip(names) {
+        let boxes = match options.images_without_annotations {
+            WithoutAnnotations::Empty => Some(Vec::new()),
+            WithoutAnnotations::Unlabelled => None,
+        };
+        if let Some(mut record) = record(image, place, &id, file_name, &mut notes)? {
+            record.boxes = boxes;
+            samples.push((record, labels(image, place, &shared, &mut notes)?));
+        }
+    }
+    let set = named::resolve(path, samples, listed_classes(path, &root)?, options, &mut notes)?;
+    Ok(Imported { set, warnings: notes.into_warnings() })
+}
+
+fn listed_classes(path: &Path, root: &Element) -> Result<Option<ClassSchema>> {
+    let Some(meta) = root.child("meta") else { return Ok(None) };
+    let labels = meta.descendants().into_iter().filter(|e| e.name == "labels").flat_map(|l| &l.children);
+    // A project lists its labels once more for each task.
+    let mut names: Vec<&str> = Vec::new();
+    for name in labels.filter(|l| l.name == "label").filter_map(|l| l.child_text("name")) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let refused = |source| FormatError::Schema { path: path.to_owned(), source };
+    if names.is_empty() { Ok(None) } else { ClassSchema::new(names).map(Some).map_err(refused) }
+}
+
+fn file_name(
+    image: &Element,
+    place: &str,
+    taken: &mut std::collections::BTreeSet<String>,
+) -> Result<String, WarningKind> {
+    let given = image
+        .attribute("name")
+        .ok_or_else(|| WarningKind::MissingField { place: place.to_owned(), field: "name" })?;
+    let file_name = files::safe_relative(given)
+        .ok_or_else(|| WarningKind::UnsafePath { place: place.to_owned(), found: given.to_owned() })?;
+    if !taken.insert(file_name.clone()) {
+        return Err(WarningKind::DuplicateFileName { place: place.to_owned(), file_name });
+    }
+    Ok(file_name)
+}
+
+fn record(
+    image: &Element,
+    place: &str,
+    id: &str,
+    file_name: &str,
+    notes: &mut Notes,
+) -> Result<Option<SampleRecord>> {
+    let side = |name| image.attribute(name).and_then(|t| t.parse::<u32>().ok());
+    let size = side("width").zip(side("height")).and_then(|(w, h)| ImageSize::new(w, h).ok());
+    if size.is_none() {
+        let kind = WarningKind::MissingField { place: place.to_owned(), field: "width and height" };
+        notes.note(Some(image.line), kind)?;
+    }
+    let unit = ImageSize::new(1, 1);
+    match size.map_or(unit, Ok).and_then(|s| SampleRecord::image(id, file_name, s)) {
+        Ok(mut record) => {
+            record.size = size;
+            for key in IMAGE_FIELDS {
+                keep(&mut record.extra, key, image.attribute(key).unwrap_or_default(), "");
+            }
+            Ok(Some(record))
+        }
+        Err(reason) => notes
+            .note(Some(image.line), WarningKind::Refused { place: place.to_owned(), reason })
+            .map(|()| None),
+    }
+}
+
+fn labels(image: &Element, place: &str, path: &Rc<PathBuf>, notes: &mut Notes) -> Result<Vec<Named>> {
+    let mut labels = Vec::new();
+    for child in &image.children {
+        let turned = child.attribute("rotation").is_some_and(|r| r.parse() != Ok(0.0));
+        match child.name.as_str() {
+            "box" if turned => notes.unread("turned box")?,
+            "box" => match label(child, format!("{place}, box {}", labels.len() + 1), path) {
+                Ok(label) => labels.push(label),
+                Err(kind) => notes.note(Some(child.line), kind)?,
+            },
+            other => notes.unread(other)?,
+        }
+    }
+    Ok(labels)
+}
+
+fn label(element: &Element, place: String, path: &Rc<PathBuf>) -> Result<Named, WarningKind> {
+    let text = |name: &'static str| {
+        element.attribute(name).ok_or_else(|| WarningKind::MissingField { place: place.clone(), field: name })
+    };
+    let edge = |name: &'static str| {
+        let text = text(name)?;
+        text.parse::<f64>().map_err(|_| invalid(format!("{place}: {name}"), "a number", text))
+    };
+    let class = text("label")?.to_owned();
+    let bbox = BBox::from_corners(edge("xtl")?, edge("ytl")?, edge("xbr")?, edge("ybr")?)
+        .map_err(|reason| WarningKind::Refused { place: place.clone(), reason })?;
+    let mut named = Named::new(class, bbox, path, Some(element.line), place);
+    for (key, default) in BOX_FIELDS {
+        keep(&mut named.label.extra, key, element.attribute(key).unwrap_or(default), default);
+    }
+    let mut attributes = ObjectText::new();
+    let mut any = false;
+    for child in element.children.iter().filter(|c| c.name == "attribute") {
+        attributes.string(child.attribute("name").unwrap_or_default(), child.text());
+        any = true;
+    }
+    if any {
+        named.label.extra.insert("attributes".to_owned(), attributes.finish());
+    }
+    Ok(named)
+}
+
+/// Writes all pictures as a CVAT XML file, in one step, in order of their ids; CVAT's task gets the schema as its labels.
+///
+/// Samples that nobody looked at are written as images without boxes, for that is what people are to label; that CVAT
+/// cannot tell them from verified-empty ones is counted in the warnings.
+///
+/// # Errors
+/// [`FormatError::NoSize`], [`FormatError::InvalidExtra`], [`FormatError::Io`], [`FormatError::ClassOutOfRange`] and
+/// [`FormatError::DuplicateSample`].
+pub fn write(path: &Path, set: &AnnotationSet) -> Result<Vec<Warning>> {
+    loss::check(set)?;
+    let mut pictures: Vec<&SampleRecord> =
+        set.samples.iter().filter(|s| s.kind == SliceKind::Image).collect();
+    pictures.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    let mut losses = Losses::of(set, pictures.iter().copied(), &HOLDS);
+    losses.add(Lost::PointClouds, set.samples.len() - pictures.len());
+
+    let mut text =
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n".to_owned();
+    text.push_str("  <meta><task><labels>\n");
+    for name in set.schema.names() {
+        // Writing to a text cannot fail, here and below.
+        let _ = writeln!(text, "    <label><name>{}</name><type>rectangle</type></label>", escape(name));
+    }
+    text.push_str("  </labels></task></meta>\n");
+    for (i, sample) in pictures.into_iter().enumerate() {
+        add_image(&mut text, i, sample, &set.schema)?;
+    }
+    text.push_str("</annotations>\n");
+    files::write_atomic(path, &text)?;
+    Ok(losses.into_warnings(path, Format::Cvat))
+}
+
+fn add_image(text: &mut String, number: usize, sample: &SampleRecord, schema: &ClassSchema) -> Result<()> {
+    let size = sample.size.ok_or_else(|| FormatError::NoSize { sample: sample.id.to_string() })?;
+    let _ = write!(text, "  <image id=\"{number}\" name=\"{}\"", escape(&sample.file_name));
+    for key in &IMAGE_FIELDS[1..] {
+        let value = kept(&sample.extra, key, "");
+        if !value.is_empty() {
+            let _ = write!(text, " {key}=\"{}\"", escape(&value));
+        }
+    }
+    let _ = writeln!(text, " width=\"{}\" height=\"{}\">", size.width(), size.height());
+    for label in sample.boxes.iter().flatten() {
+        add_box(text, sample.id.as_str(), label, schema)?;
+    }
+    text.push_str("  </image>\n");
+    Ok(())
+}
+
+fn add_box(text: &mut String, id: &str, label: &LabelledBox, schema: &ClassSchema) -> Result<()> {
+    let [left, top, right, bottom] = label.bbox.to_corners();
+    let _ = write!(text, "    <box label=\"{}\"", escape(schema.name(label.class).unwrap_or_default()));
+    for (key, default) in BOX_FIELDS {
+        let value = kept(&label.extra, key, default);
+        if !value.is_empty() {
+            let _ = write!(text, " {key}=\"{}\"", escape(&value));
+        }
+    }
+    let _ = write!(text, " xtl=\"{left}\" ytl=\"{top}\" xbr=\"{right}\" ybr=\"{bottom}\">");
+    let attributes: BTreeMap<String, String> = match label.extra.get("attributes") {
+        Some(raw) => serde_json::from_str(raw).map_err(|e| FormatError::InvalidExtra {
+            place: id.to_owned(),
+            key: "attributes".to_owned(),
+            reason: e.to_string(),
+        })?,
+        None => BTreeMap::new(),
+    };
+    for (name, value) in &attributes {
+        let _ = write!(text, "<attribute name=\"{}\">{}</attribute>", escape(name), escape(value));
+    }
+    text.push_str("</box>\n");
+    Ok(())
+}
+
+/// The schema as CVAT's label constructor takes it: the JSON of its "Raw" tab.
+///
+/// ```
+/// use labelloop_core::ClassSchema;
+/// use labelloop_formats::cvat::schema_config;
+///
+/// let config = schema_config(&ClassSchema::new(["car", "van"])?);
+/// assert!(config.contains(r#"{"name": "car", "type": "rectangle", "attributes": []}"#));
+/// # Ok::<(), labelloop_core::CoreError>(())
+/// ```
+pub fn schema_config(schema: &ClassSchema) -> String {
+    let label = |name: &String| {
+        let mut text = ObjectText::new();
+        text.string("name", name).string("type", "rectangle").raw("attributes", "[]");
+        text.finish()
+    };
+    let labels: Vec<String> = schema.names().iter().map(label).collect();
+    format!("{}\n", json::lines(&labels))
+}

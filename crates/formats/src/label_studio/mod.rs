@@ -1,0 +1,48 @@
+//! Label Studio: a JSON list of tasks with rectangles in percent, model proposals as pre-annotations, and the labelling
+//! configuration of a schema.
+//!
+//! | Label Studio | here |
+//! |---|---|
+//! | `data.image` | `file_name`, without scheme, host and `?d=`; kept in `extra["image"]` where it says more |
+//! | `data.sample_id`, `group`, `capture`, `slice`, `width`, `height` | the record's fields; ours |
+//! | other fields of `data` | `extra`, as they were written |
+//! | other fields of the task, among them `predictions` | `extra["task.<field>"]`, as they were written |
+//! | no annotation / an empty one | `boxes: None` / `Some` and empty |
+//! | `completed_by` | `annotator` of the labels |
+//! | other fields of annotations | `extra["annotation_fields"]` |
+//! | other fields of a rectangle, among them its `id` | `extra` of the label |
+//!
+//! A round trip moves edges by less than 1e-9 pixels, carries all of the table, and orders the labels of one task by
+//! annotator. Stated areas and crowd marks are counted in the warnings of [`write()`].
+
+mod read;
+mod write;
+
+use labelloop_core::ClassSchema;
+
+pub use read::{read, read_predictions};
+pub use write::{WriteOptions, write};
+
+use crate::xml::escape;
+
+const FROM_NAME: &str = "label";
+const TO_NAME: &str = "image";
+
+/// The labelling configuration of a schema: rectangles with the classes in order.
+///
+/// ```
+/// use labelloop_core::ClassSchema;
+/// use labelloop_formats::label_studio::schema_config;
+///
+/// let config = schema_config(&ClassSchema::new(["car", "a < b"])?);
+/// assert!(config.contains("<Label value=\"a &lt; b\"/>"));
+/// # Ok::<(), labelloop_core::CoreError>(())
+/// ```
+pub fn schema_config(schema: &ClassSchema) -> String {
+    let labels: String =
+        schema.names().iter().map(|n| format!("    <Label value=\"{}\"/>\n", escape(n))).collect();
+    format!(
+        "<View>\n  <Image name=\"{TO_NAME}\" value=\"$image\"/>\n  \
+         <RectangleLabels name=\"{FROM_NAME}\" toName=\"{TO_NAME}\">\n{labels}  </RectangleLabels>\n</View>\n"
+    )
+}
