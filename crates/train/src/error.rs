@@ -56,9 +56,14 @@ pub enum TrainError {
     /// A parameter was refused.
     #[error(transparent)]
     Param(#[from] ParamError),
-    /// A detector needs at least one class.
-    #[error("the learner was asked for 0 classes: expected at least 1")]
-    NoClasses,
+    /// No class at all, or more than memory could serve.
+    #[error("the learner was asked for {found} classes: expected 1 to {most}")]
+    ClassCount {
+        /// Classes asked for.
+        found: usize,
+        /// Most that there may be.
+        most: usize,
+    },
     /// A label of a class that the learner was not made for.
     #[error("sample {id} has a label of class {found}: expected a class below {n_classes}")]
     ClassOutOfRange {

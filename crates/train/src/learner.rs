@@ -11,6 +11,8 @@ use crate::{GridDetector, GridFeatures, GridPartial, GridValidParams, Result, Tr
 
 /// Pictures whose partials are held at once while adding in parallel; bounds the memory.
 const BATCH: usize = 16;
+/// More classes than this would need sums of gigabytes.
+const MOST_CLASSES: usize = 10_000;
 
 /// Learns the built-in detector from labelled pictures.
 ///
@@ -58,10 +60,12 @@ struct Digest {
 }
 
 impl GridLearner {
-    /// A learner that knows nothing yet, for classes `0..n_classes`.
+    /// A learner that knows nothing yet, for classes `0..n_classes`, 1 to 10 000 of them (which adding checks).
     pub fn new(params: &GridValidParams, n_classes: usize) -> Self {
         let mut out = Self { params: params.clone(), n_classes, kept: BTreeMap::new(), digest: None };
-        out.digest = params.get().stride.map(|stride| out.fresh(stride));
+        if n_classes <= MOST_CLASSES {
+            out.digest = params.get().stride.map(|stride| out.fresh(stride));
+        }
         out
     }
 
@@ -69,7 +73,7 @@ impl GridLearner {
     /// without area are places that teach nothing.
     ///
     /// # Errors
-    /// [`TrainError::DuplicateSample`], [`TrainError::ClassOutOfRange`] or [`TrainError::NoClasses`].
+    /// [`TrainError::DuplicateSample`], [`TrainError::ClassOutOfRange`] or [`TrainError::ClassCount`].
     pub fn add(&mut self, id: &SampleId, image: &RgbImage, labels: &[LabelledBox]) -> Result<()> {
         self.refuse(id, labels)?;
         match &mut self.digest {
@@ -238,8 +242,8 @@ impl GridLearner {
     }
 
     fn refuse(&self, id: &SampleId, labels: &[LabelledBox]) -> Result<()> {
-        if self.n_classes == 0 {
-            return Err(TrainError::NoClasses);
+        if self.n_classes == 0 || MOST_CLASSES < self.n_classes {
+            return Err(TrainError::ClassCount { found: self.n_classes, most: MOST_CLASSES });
         }
         if self.contains(id) {
             return Err(TrainError::DuplicateSample { id: id.to_string() });

@@ -249,11 +249,14 @@ fn nothing_to_learn_from_is_refused() {
 }
 
 #[test]
-fn no_classes_alien_classes_and_repeats_are_refused() {
+fn impossible_class_counts_alien_classes_and_repeats_are_refused() {
     let (id, image, labels) = scene(0);
     for stride in [Some(8), None] {
         let params = params(|p| p.stride = stride);
-        assert!(matches!(GridLearner::new(&params, 0).add(&id, &image, &[]), Err(TrainError::NoClasses)));
+        for n_classes in [0, usize::MAX] {
+            let refused = GridLearner::new(&params, n_classes).add(&id, &image, &[]);
+            assert!(matches!(refused, Err(TrainError::ClassCount { found, .. }) if found == n_classes));
+        }
         let mut learner = GridLearner::new(&params, 1);
         let alien = [LabelledBox::new(ClassIdx(1), labels[0].bbox)];
         let refused = learner.add(&id, &image, &alien).unwrap_err();
