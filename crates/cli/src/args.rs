@@ -1,0 +1,398 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// What to label next, did it help, can we trust the labels, when do we stop.
+#[derive(Debug, Parser)]
+#[command(name = "labelloop", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Print one JSON document on standard output and nothing else there.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no progress and no messages.
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
+    /// Threads to use; 0 means all cores. Results do not depend on it.
+    #[arg(long, global = true, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Score detections: COCO files, two detectors, or the project's current model.
+    Eval(EvalArgs),
+    /// Coverage scores of embeddings (ZCore).
+    Zcore(ZcoreArgs),
+    /// Choose rows of embeddings by a coreset method, or the project's next batch.
+    Select(SelectArgs),
+    /// Nearest neighbours of embeddings.
+    Neighbors(NeighborsArgs),
+    /// Vectors of pictures.
+    Embed(EmbedArgs),
+    /// Turn one annotation format into another, and say what could not be carried over.
+    Convert(ConvertArgs),
+    /// Leak-free splits by group: of a COCO file, or of the project.
+    Split(SplitArgs),
+    /// Has labelling drifted? Compare a golden round with its reference, or do the project's QA step.
+    Qa(QaArgs),
+    /// Start a project folder.
+    Init(InitArgs),
+    /// Take samples and labels into the project.
+    Import(ImportArgs),
+    /// Write a batch out for the people who label it.
+    Export(ExportArgs),
+    /// Do the project's training step.
+    Train(ProjectArgs),
+    /// Do whatever step is next.
+    Next(ProjectArgs),
+    /// Where the project stands and what to do next.
+    Status(ProjectArgs),
+    /// Look for contradictions in the project and explain them.
+    Doctor(ProjectArgs),
+    /// Draw the plots and write the HTML page.
+    Report(ProjectArgs),
+    /// Run the loop until a rule stops it or people must label.
+    Run(RunArgs),
+    /// Run the loop on generated scenes; needs no files.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProjectArgs {
+    /// Project folder.
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) project: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct EvalArgs {
+    #[command(subcommand)]
+    pub(crate) what: Option<EvalCommand>,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+    /// Open the frozen test set for the best model. The look is recorded and counts against the budget.
+    #[arg(long, requires = "reason")]
+    pub(crate) test: bool,
+    /// Why the test set is opened.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// COCO bbox evaluation, as pycocotools computes it.
+    Coco(EvalCocoArgs),
+    /// Paired difference of two detectors.
+    Compare(EvalCompareArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalCocoArgs {
+    /// COCO file with the labels.
+    pub(crate) gt: PathBuf,
+    /// COCO results with the detections.
+    pub(crate) dt: PathBuf,
+    /// Also give counts by picture.
+    #[arg(long)]
+    pub(crate) per_image: bool,
+    /// Also give intervals from N resamples of the pictures.
+    #[arg(long, value_name = "N")]
+    pub(crate) bootstrap: Option<usize>,
+    /// Write precision, recall and scores arrays.
+    #[arg(long, value_name = "OUT.npz")]
+    pub(crate) arrays: Option<PathBuf>,
+    /// Write one record per wrong object with its reason.
+    #[arg(long, value_name = "OUT.json")]
+    pub(crate) failures: Option<PathBuf>,
+    /// IoU at which objects are counted.
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) iou: f64,
+    /// Seed of the resampling.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalCompareArgs {
+    /// COCO file with the labels.
+    pub(crate) gt: PathBuf,
+    /// COCO results of the first detector.
+    pub(crate) a: PathBuf,
+    /// COCO results of the second detector.
+    pub(crate) b: PathBuf,
+    /// Resamples.
+    #[arg(long, default_value_t = 500, value_name = "N")]
+    pub(crate) bootstrap: usize,
+    /// Seed of the resampling.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum InitialArg {
+    /// Scores start at 0.
+    Zero,
+    /// Scores start at uniform noise, as the reference has it.
+    Uniform,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ZcoreArgs {
+    /// Embeddings, one row per sample, f32 or f64.
+    pub(crate) embeddings: PathBuf,
+    /// Where the scores go.
+    #[arg(long, value_name = "SCORES.npy")]
+    pub(crate) out: PathBuf,
+    /// Random draws.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) draws: usize,
+    /// Dimensions per draw.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) dims: usize,
+    /// Neighbours that a winner penalises.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) neighbours: usize,
+    /// Exponent of the distance in the penalty.
+    #[arg(long, default_value_t = 4.0)]
+    pub(crate) exponent: f64,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Where scores start.
+    #[arg(long, value_enum, default_value = "zero")]
+    pub(crate) initial: InitialArg,
+    /// Score an explicit list of draws: {"dims": [[..]], "points": [[..]]}.
+    #[arg(long, value_name = "PLAN.json")]
+    pub(crate) plan: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelectArgs {
+    /// Method: zcore, k-center, uniqueness or random. Absent: the project's selection step.
+    #[arg(requires = "embeddings")]
+    pub(crate) method: Option<String>,
+    /// Embeddings, one row per sample.
+    pub(crate) embeddings: Option<PathBuf>,
+    /// How many rows to choose.
+    #[arg(short, long, value_name = "K")]
+    pub(crate) k: Option<usize>,
+    /// Where the rows go, best first.
+    #[arg(long, value_name = "IDS.npy")]
+    pub(crate) out: Option<PathBuf>,
+    /// Rows that are labelled already: not chosen again, and their surroundings count as covered.
+    #[arg(long, value_name = "IDS.npy")]
+    pub(crate) labeled: Option<PathBuf>,
+    /// Seed where chance plays a part.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum NeighborMethod {
+    /// Whatever is fastest; today the exact scan.
+    Auto,
+    /// The exact scan.
+    Exact,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NeighborsArgs {
+    /// Rows to ask with.
+    pub(crate) query: PathBuf,
+    /// Rows to search.
+    pub(crate) pool: PathBuf,
+    /// Neighbours per query.
+    #[arg(short, long, value_name = "K")]
+    pub(crate) k: usize,
+    /// Where the row numbers go, queries x K.
+    #[arg(long, value_name = "IDS.npy")]
+    pub(crate) out: PathBuf,
+    /// Where the similarities go.
+    #[arg(long, value_name = "S.npy")]
+    pub(crate) scores: Option<PathBuf>,
+    /// How to search.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) method: NeighborMethod,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmbedArgs {
+    /// Folder of pictures. Absent: the project's pictures.
+    pub(crate) images: Option<PathBuf>,
+    /// Where the vectors go: .npy, with the file names beside it in .json.
+    #[arg(long, value_name = "EMB.npy", requires = "images")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// File or folder to read.
+    pub(crate) input: PathBuf,
+    /// File or folder to write.
+    pub(crate) output: PathBuf,
+    /// Format of the input: coco, yolo, voc, kitti, cvat, label-studio, fiftyone.
+    #[arg(long)]
+    pub(crate) from: String,
+    /// Format of the output.
+    #[arg(long)]
+    pub(crate) to: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SplitArgs {
+    /// COCO file. Absent: the project's dataset.
+    #[arg(requires = "out")]
+    pub(crate) coco: Option<PathBuf>,
+    /// Where the splits and their proof go.
+    #[arg(long, value_name = "SPLITS.json", requires = "coco")]
+    pub(crate) out: Option<PathBuf>,
+    /// Image field that names the leak-free group.
+    #[arg(long, default_value = "group", value_name = "KEY")]
+    pub(crate) group: String,
+    /// Key of the hash that deals groups out.
+    #[arg(long, default_value = "labelloop")]
+    pub(crate) salt: String,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct QaArgs {
+    #[command(subcommand)]
+    pub(crate) what: Option<QaCommand>,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QaCommand {
+    /// Compare a round of golden labels with its reference.
+    Golden(QaGoldenArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QaGoldenArgs {
+    /// COCO file with the reference labels.
+    #[arg(long, value_name = "R.json")]
+    pub(crate) reference: PathBuf,
+    /// COCO files of earlier rounds that are known to be good.
+    #[arg(long, value_name = "A.json", num_args = 1..)]
+    pub(crate) calibration: Vec<PathBuf>,
+    /// COCO file of the round to judge.
+    #[arg(long, value_name = "C.json")]
+    pub(crate) current: PathBuf,
+    /// Permutations.
+    #[arg(long, default_value_t = 999)]
+    pub(crate) permutations: usize,
+    /// Error level.
+    #[arg(long, default_value_t = 0.05)]
+    pub(crate) level: f64,
+    /// Seed of the permutations.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Project folder; made where it does not exist.
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// COCO file whose classes become the schema and whose pictures `run` imports.
+    #[arg(long, value_name = "COCO.json", conflicts_with = "classes", required_unless_present = "classes")]
+    pub(crate) coco: Option<PathBuf>,
+    /// Classes in order, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) classes: Vec<String>,
+    /// Folder that the file names of pictures are relative to; absent: `images` beside the COCO file.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) media: Option<PathBuf>,
+    /// Name of the project; absent: the folder's name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Image field that names the leak-free group.
+    #[arg(long, default_value = "group", value_name = "KEY")]
+    pub(crate) group: String,
+    /// Let the given labels stand in for people: a simulated annotator copies them with its usual slips.
+    #[arg(long)]
+    pub(crate) simulate: bool,
+    /// Where all chance comes from.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// COCO file.
+    pub(crate) file: PathBuf,
+    /// The file holds people's labels of a batch; absent number: the batch that is waiting.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "current", conflicts_with = "golden")]
+    pub(crate) batch: Option<String>,
+    /// The file holds people's labels of the golden set in the current iteration.
+    #[arg(long)]
+    pub(crate) golden: bool,
+    /// Who labelled, where the file does not say.
+    #[arg(long, default_value = "people")]
+    pub(crate) annotator: String,
+    /// Leave out classes that the schema does not know, and count them, instead of refusing.
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Number of the batch; absent: the newest.
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<u32>,
+    /// Folder to write to; absent: the iteration's own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Configuration; its folder is the project.
+    #[arg(long, default_value = "labelloop.toml", value_name = "labelloop.toml")]
+    pub(crate) config: PathBuf,
+    /// Go on with the step that was interrupted.
+    #[arg(long, conflicts_with = "start_iteration")]
+    pub(crate) resume: bool,
+    /// Forget iteration N and all after it, and begin there.
+    #[arg(long, value_name = "N")]
+    pub(crate) start_iteration: Option<u32>,
+    /// Print the plan and write nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Never wait for people; refused where the configuration requires them.
+    #[arg(long)]
+    pub(crate) auto: bool,
+    /// Train in spite of a failed golden QA, for this recorded reason.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) override_qa: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder to write to; made where it does not exist.
+    #[arg(default_value = "labelloop-demo")]
+    pub(crate) dir: PathBuf,
+    /// Recorded sequences to generate.
+    #[arg(long, default_value_t = 80)]
+    pub(crate) groups: usize,
+    /// Where all chance comes from.
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+}

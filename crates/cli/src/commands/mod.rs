@@ -1,0 +1,50 @@
+//! One file per group of subcommands; each reads its arguments, calls the crates and prints what came out.
+
+mod convert;
+mod coreset;
+mod data;
+mod demo;
+mod embed;
+mod eval;
+mod project;
+mod qa;
+mod run;
+mod split;
+mod step;
+
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command, EvalCommand, QaCommand};
+use crate::output::Output;
+
+/// Does what the command line asks for.
+pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
+    match &cli.command {
+        Command::Eval(args) => match &args.what {
+            Some(EvalCommand::Coco(coco)) => eval::coco(coco, output),
+            Some(EvalCommand::Compare(compare)) => eval::compare(compare, output),
+            None => step::eval(args, output),
+        },
+        Command::Zcore(args) => coreset::zcore(args, output),
+        Command::Select(args) if args.method.is_some() => coreset::select(args, output),
+        Command::Select(args) => step::select(&args.project, output),
+        Command::Neighbors(args) => coreset::neighbors(args, output),
+        Command::Embed(args) => embed::embed(args, output),
+        Command::Convert(args) => convert::convert(args, output),
+        Command::Split(args) => split::split(args, output),
+        Command::Qa(args) => match &args.what {
+            Some(QaCommand::Golden(golden)) => qa::golden(golden, output),
+            None => step::qa(&args.project, output),
+        },
+        Command::Init(args) => project::init(args, output),
+        Command::Import(args) => data::import(args, output),
+        Command::Export(args) => data::export(args, output),
+        Command::Train(args) => step::train(args, output),
+        Command::Next(args) => step::next(args, output),
+        Command::Status(args) => project::status(args, output),
+        Command::Doctor(args) => project::doctor(args, output),
+        Command::Report(args) => project::report(args, output),
+        Command::Run(args) => run::run(args, output),
+        Command::Demo(args) => demo::demo(args, output),
+    }
+}

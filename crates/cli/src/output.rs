@@ -1,0 +1,155 @@
+//! One JSON document on standard output or words for people; errors as one sentence and an exit status.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use labelloop_loop::LoopError;
+use serde::Serialize;
+
+/// Where results go.
+pub(crate) struct Output {
+    is_json: bool,
+    is_quiet: bool,
+}
+
+/// Work that ended in a refusal after its result was printed.
+pub(crate) const GATE: u8 = 3;
+
+impl Output {
+    pub(crate) fn new(is_json: bool, is_quiet: bool) -> Self {
+        Self { is_json, is_quiet }
+    }
+
+    /// Prints a result: the document with `--json`, the words otherwise.
+    #[expect(clippy::print_stdout, reason = "results belong on standard output")]
+    pub(crate) fn result<T: Serialize>(&self, document: &T, words: &str) -> anyhow::Result<()> {
+        if self.is_json {
+            println!("{}", serde_json::to_string(document)?);
+        } else if !words.is_empty() {
+            println!("{}", words.trim_end());
+        }
+        Ok(())
+    }
+
+    /// Tells a person something on the way.
+    #[expect(clippy::print_stderr, reason = "messages belong on standard error")]
+    pub(crate) fn say(&self, words: &str) {
+        if !self.is_quiet {
+            eprintln!("{words}");
+        }
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    /// Prints the error and gives the exit status that says what kind it is.
+    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where errors are printed")]
+    pub(crate) fn fail(&self, error: &anyhow::Error) -> ExitCode {
+        let kind = Kind::of(error);
+        let sentence = one_sentence(error);
+        eprintln!("error: {sentence}");
+        if self.is_json {
+            let (path, line) = place(error);
+            let document = serde_json::json!({ "error": { "kind": kind.name(), "message": sentence, "path": path, "line": line } });
+            println!("{document}");
+        }
+        ExitCode::from(kind.status())
+    }
+}
+
+/// Wrong use of the program, found after the arguments were parsed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Failed,
+    Usage,
+    Gate,
+    Interrupted,
+}
+
+impl Kind {
+    fn of(error: &anyhow::Error) -> Self {
+        if error.downcast_ref::<UsageError>().is_some() {
+            return Self::Usage;
+        }
+        match error.downcast_ref::<LoopError>() {
+            Some(e) if e.is_gate() => Self::Gate,
+            Some(LoopError::Cancelled(_)) => Self::Interrupted,
+            Some(LoopError::StartIteration { .. } | LoopError::RunExists { .. }) => Self::Usage,
+            Some(LoopError::ConfigSyntax { .. } | LoopError::Config { .. }) => Self::Usage,
+            _ => Self::Failed,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Gate => "gate",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    fn status(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Gate => GATE,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// The chain of causes in one line, without repeating a cause that the message already holds.
+fn one_sentence(error: &anyhow::Error) -> String {
+    let mut sentence = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !sentence.contains(&cause) {
+            sentence = format!("{sentence}: {cause}");
+        }
+    }
+    sentence.replace('\n', " ")
+}
+
+fn place(error: &anyhow::Error) -> (Option<PathBuf>, Option<usize>) {
+    match error.downcast_ref::<LoopError>() {
+        Some(LoopError::ConfigSyntax { path, line, .. }) => (Some(path.clone()), Some(*line)),
+        Some(LoopError::Io { path, .. } | LoopError::Record { path, .. }) => (Some(path.clone()), None),
+        _ => (None, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let inner = std::io::Error::other("disk on fire");
+        let error = Err::<(), _>(inner).context("cannot read a.json").unwrap_err();
+        assert_eq!(one_sentence(&error), "cannot read a.json: disk on fire");
+        let said = anyhow::anyhow!("a.json: disk on fire");
+        assert_eq!(one_sentence(&said), "a.json: disk on fire");
+    }
+
+    #[test]
+    fn kinds_have_the_statuses_of_the_contract() {
+        let usage = anyhow::Error::from(UsageError("no".to_owned()));
+        assert_eq!(Kind::of(&usage).status(), 2);
+        let gate = anyhow::Error::from(LoopError::GoldenGate {
+            iteration: 1,
+            verdict: "FAIL".to_owned(),
+            reason: String::new(),
+        });
+        assert_eq!(Kind::of(&gate).status(), 3);
+        assert_eq!(Kind::of(&anyhow::anyhow!("x")).status(), 1);
+        let cancelled = LoopError::Cancelled(labelloop_core::Cancelled { done: 0, total: 1 });
+        assert_eq!(Kind::of(&anyhow::Error::from(cancelled)).status(), 130);
+    }
+}

@@ -1,0 +1,132 @@
+//! Samples and labels on their way into a project.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use labelloop_core::{AnnotationSet, SampleId, Split};
+use labelloop_dataset::{
+    BatchReport, BoxPolicy, GROUND_TRUTH, HUMAN_LABELS, ImportReport, SplitReport, Status,
+};
+use labelloop_formats::{Warning, coco};
+
+use crate::project::Project;
+use crate::steps::GoldenLabels;
+use crate::{LoopError, Result, files};
+
+impl Project {
+    /// Reads a COCO file as this project wants it read: unlabelled pictures count as verified empty, and the group key
+    /// is the configured one.
+    ///
+    /// # Errors
+    /// A file that cannot be read, with its place.
+    pub fn read_coco(&self, path: &Path) -> Result<(AnnotationSet, Vec<Warning>)> {
+        let options = coco::ReadOptions {
+            group_key: Some(self.config.project.group_key.clone()),
+            ..coco::ReadOptions::default()
+        };
+        let read = coco::read(path, &options)?;
+        Ok((read.set, read.warnings))
+    }
+
+    /// Takes samples with their reference labels in. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// Samples that contradict known ones, classes outside the schema, I/O.
+    pub fn import(&self, set: &AnnotationSet, policy: BoxPolicy) -> Result<ImportReport> {
+        let mut writer = self.dir().writer()?;
+        let mut dataset = self.dataset()?;
+        let report = dataset.import(set, GROUND_TRUTH, policy)?;
+        writer.commit(&dataset, "import")?;
+        Ok(report)
+    }
+
+    /// Deals groups that have no split out to test, val, golden and pool. Groups that have one never move.
+    ///
+    /// # Errors
+    /// Too few groups, an empty dataset, I/O.
+    pub fn split(&self) -> Result<SplitReport> {
+        let mut writer = self.dir().writer()?;
+        let mut dataset = self.dataset()?;
+        let report = dataset.split(&self.config.splits)?;
+        writer.commit(&dataset, "split")?;
+        Ok(report)
+    }
+
+    /// Takes people's labels of a batch. Samples that are absent stay pending.
+    ///
+    /// # Errors
+    /// A batch that was never begun, samples that do not belong to it, classes outside the schema, I/O.
+    pub fn import_batch(&self, number: u32, set: &AnnotationSet, annotator: &str) -> Result<BatchReport> {
+        let mut writer = self.dir().writer()?;
+        let mut dataset = self.dataset()?;
+        let labels = set.samples.iter().map(|s| (s.id.clone(), s.boxes.clone())).collect();
+        let report = dataset.finish_batch(number, labels, HUMAN_LABELS, annotator)?;
+        writer.commit(&dataset, &format!("iteration-{number:04}/import"))?;
+        Ok(report)
+    }
+
+    /// Takes people's labels of the golden set in one round.
+    ///
+    /// # Errors
+    /// A sample outside the golden split, I/O.
+    pub fn import_golden(&self, iteration: u32, set: &AnnotationSet) -> Result<usize> {
+        let dataset = self.dataset()?;
+        let golden = self.pictures_of(&dataset, Split::Golden)?;
+        let mut round = GoldenLabels::new();
+        for sample in &set.samples {
+            if !golden.contains_key(&sample.id) {
+                let reason = format!("sample {} is not in the golden set", sample.id);
+                return Err(LoopError::Record { path: self.layout.golden_round(iteration), reason });
+            }
+            round.insert(sample.id.clone(), sample.boxes.clone().unwrap_or_default());
+        }
+        files::write_json(&self.layout.golden_round(iteration), &round)?;
+        Ok(round.len())
+    }
+
+    /// Imports the configured annotations into an empty dataset and splits groups that have none: what `run` does
+    /// first. Returns what it did, in words.
+    ///
+    /// # Errors
+    /// As [`Project::import`] and [`Project::split`].
+    pub fn prepare(&self) -> Result<Vec<String>> {
+        let mut done = Vec::new();
+        if self.dataset()?.samples().is_empty()
+            && let Some(path) = &self.config.project.annotations
+        {
+            let (set, warnings) = self.read_coco(&self.layout.root().join(path))?;
+            let report = self.import(&set, BoxPolicy::default())?;
+            let n_warnings = warnings.len();
+            done.push(format!(
+                "imported {} samples, {} boxes ({n_warnings} warnings)",
+                report.n_new, report.n_boxes
+            ));
+        }
+        if self.dataset()?.samples().values().any(|s| s.split.is_none())
+            || self.dataset()?.samples().is_empty()
+        {
+            let report = self.split()?;
+            let shares: Vec<String> = report
+                .shares
+                .iter()
+                .map(|s| format!("{} {} ({} groups)", s.split, s.n_samples, s.n_groups))
+                .collect();
+            done.push(format!("split by group: {}", shares.join(", ")));
+        }
+        Ok(done)
+    }
+
+    /// Samples of a batch that people still have to label.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn waiting(&self, number: u32) -> Result<Vec<SampleId>> {
+        let dataset = self.dataset()?;
+        let waiting: BTreeMap<_, _> = dataset
+            .samples()
+            .iter()
+            .filter(|(_, s)| s.batch == Some(number) && s.status == Status::Selected)
+            .collect();
+        Ok(waiting.into_keys().cloned().collect())
+    }
+}

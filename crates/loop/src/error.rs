@@ -1,0 +1,153 @@
+use std::path::PathBuf;
+
+/// What stopped an iteration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoopError {
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// File or folder at fault.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The configuration file does not parse, or holds a key that does not exist.
+    #[error("{path}, line {line}: {reason}")]
+    ConfigSyntax {
+        /// The configuration file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong, with the value found and the ones expected.
+        reason: String,
+    },
+    /// A value of the configuration is out of its range.
+    #[error("{key} is {found}: expected {expected}")]
+    Config {
+        /// Dotted name of the key.
+        key: &'static str,
+        /// The value found.
+        found: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// A record on disk that is not what this version writes.
+    #[error("{path}: {reason}")]
+    Record {
+        /// File at fault.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `--start-iteration` names an iteration that has not been reached.
+    #[error("start iteration {found}: expected 0 to {last}, the iterations reached so far")]
+    StartIteration {
+        /// The number asked for.
+        found: u32,
+        /// The last possible one.
+        last: u32,
+    },
+    /// A run is under way already; it must be told to go on.
+    #[error("{path} holds a run at iteration {iteration}, step {step}: expected --resume to go on with it")]
+    RunExists {
+        /// The project.
+        path: PathBuf,
+        /// Where it stands.
+        iteration: u32,
+        /// Its next step.
+        step: &'static str,
+    },
+    /// The golden set says that labels have drifted, so nothing is trained on them.
+    #[error(
+        "golden QA of iteration {iteration} says {verdict}: {reason}; mend the labels, or record an override with its reason"
+    )]
+    GoldenGate {
+        /// Iteration of the round.
+        iteration: u32,
+        /// The verdict.
+        verdict: String,
+        /// The statistic that was named first.
+        reason: String,
+    },
+    /// A sample of the reference splits has no labels to compare with.
+    #[error(
+        "{split} sample {id} has no reference labels in field {field:?}: expected labels for every {split} sample"
+    )]
+    NoReference {
+        /// Split of the sample.
+        split: &'static str,
+        /// The sample.
+        id: String,
+        /// Field looked in.
+        field: String,
+    },
+    /// The dataset has no pictures of the slice that the detector works on.
+    #[error(
+        "no pictures of slice {slice:?} in the {split} split: expected at least one; slices found: {found:?}"
+    )]
+    NoPictures {
+        /// Slice looked for.
+        slice: String,
+        /// Split looked in.
+        split: &'static str,
+        /// Slices there are.
+        found: Vec<String>,
+    },
+    /// A picture file is missing or unreadable where the step cannot go on without it.
+    #[error("sample {id}: {source}")]
+    Picture {
+        /// The sample.
+        id: String,
+        /// What happened.
+        source: labelloop_media::MediaError,
+    },
+    /// An identifier, box or share that the vocabulary refuses.
+    #[error(transparent)]
+    Core(#[from] labelloop_core::CoreError),
+    /// The dataset refused.
+    #[error(transparent)]
+    Dataset(#[from] labelloop_dataset::DatasetError),
+    /// A format could not be read or written.
+    #[error(transparent)]
+    Format(#[from] labelloop_formats::FormatError),
+    /// Embedding failed.
+    #[error(transparent)]
+    Embed(#[from] labelloop_embed::EmbedError),
+    /// A coreset method refused its input.
+    #[error(transparent)]
+    Coreset(#[from] labelloop_coreset::CoresetError),
+    /// The batch policy refused.
+    #[error(transparent)]
+    Acquire(#[from] labelloop_acquire::AcquireError),
+    /// Evaluation refused its input.
+    #[error(transparent)]
+    Eval(#[from] labelloop_eval::EvalError),
+    /// Golden QA refused its input.
+    #[error(transparent)]
+    Qa(#[from] labelloop_qa::QaError),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] labelloop_train::TrainError),
+    /// The caller asked for an end.
+    #[error(transparent)]
+    Cancelled(#[from] labelloop_core::Cancelled),
+}
+
+impl LoopError {
+    /// Whether a gate refused, as opposed to work that failed.
+    pub fn is_gate(&self) -> bool {
+        matches!(self, Self::GoldenGate { .. }) || self.is_dataset_gate()
+    }
+
+    fn is_dataset_gate(&self) -> bool {
+        matches!(self, Self::Dataset(e) if e.is_refusal())
+    }
+
+    pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+/// Result with [`LoopError`].
+pub type Result<T, E = LoopError> = std::result::Result<T, E>;

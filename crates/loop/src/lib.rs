@@ -1,0 +1,34 @@
+#![doc = include_str!("../README.md")]
+
+pub mod annotate;
+pub mod backtest;
+pub mod config;
+mod data;
+mod engine;
+mod error;
+pub mod evaluation;
+mod event;
+mod export;
+mod files;
+mod final_test;
+pub mod history;
+mod layout;
+mod map;
+mod project;
+pub mod state;
+mod steps;
+pub mod stopping;
+mod trainer;
+
+pub use config::LoopConfig;
+pub use engine::{Begin, Run};
+pub use error::{LoopError, Result};
+pub use event::{Event, Observer};
+pub use export::export_batch;
+pub use files::write_atomically;
+pub use final_test::{TestReport, final_test};
+pub use layout::Layout;
+pub use map::{MapPoint, selection_map};
+pub use project::Project;
+pub use steps::{GoldenLabels, HardExample, Metadata, OutsideSettings, Prompt, QaOverride, QaRecord};
+pub use trainer::{Detections, Predictions};

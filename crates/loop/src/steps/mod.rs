@@ -1,0 +1,70 @@
+//! The steps of an iteration, one file each. Every step is a function of what lay on disk before it, writes files as a
+//! whole and commits to the dataset at most once, under a key; so a step that was killed is done again from its
+//! beginning and leaves the same bytes.
+
+mod analyse;
+mod annotate;
+mod crops;
+mod decide;
+mod evaluate;
+mod qa;
+mod select;
+mod track;
+mod train;
+
+pub use analyse::{HardExample, Prompt};
+pub use qa::{GoldenLabels, QaOverride, QaRecord};
+pub use train::{Metadata, OutsideSettings};
+
+use labelloop_core::Seed;
+
+use crate::Result;
+use crate::event::Observer;
+use crate::project::Project;
+use crate::state::Step;
+use crate::stopping::StopReason;
+use crate::trainer::Trainer;
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// The next step can be done.
+    Next,
+    /// People must label the batch first.
+    AwaitLabels,
+    /// A stopping rule fired.
+    Stop(StopReason),
+}
+
+/// What a step works with.
+pub(crate) struct Context<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) iteration: u32,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+impl Context<'_> {
+    /// Key of this step's commit to the dataset.
+    fn key(&self, step: &str) -> String {
+        format!("iteration-{:04}/{step}", self.iteration)
+    }
+
+    /// A stream of chance for one purpose in this iteration.
+    fn seed(&self, purpose: &str) -> Seed {
+        self.project.seed().stream(purpose).stream(&self.iteration.to_string())
+    }
+}
+
+/// Does one step.
+pub(crate) fn run(step: Step, context: &Context<'_>, trainer: &mut Trainer) -> Result<Outcome> {
+    match step {
+        Step::Select => select::run(context),
+        Step::Annotate => annotate::run(context),
+        Step::Qa => qa::run(context),
+        Step::Train => train::run(context, trainer),
+        Step::Evaluate => evaluate::run(context),
+        Step::Analyse => analyse::run(context),
+        Step::Track => track::run(context),
+        Step::Decide => decide::run(context),
+    }
+}

@@ -1,0 +1,241 @@
+use std::collections::BTreeMap;
+
+use labelloop_core::{LabelledBox, SampleId, Split};
+use labelloop_dataset::{Dataset, HUMAN_LABELS};
+use labelloop_qa::{
+    AgreementParams, GoldenImage, GoldenReport, HistoryEntry, Verdict, golden_check, noise_ceiling,
+};
+use serde::{Deserialize, Serialize};
+
+use super::annotate::simulate;
+use super::{Context, Outcome};
+use crate::annotate::{ErrorRates, label_picture};
+use crate::config::OnFail;
+use crate::event::Event;
+use crate::{LoopError, Result, files};
+
+/// Golden labels of one round, by picture.
+pub type GoldenLabels = BTreeMap<SampleId, Vec<LabelledBox>>;
+
+/// What golden QA leaves on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QaRecord {
+    /// Iteration of the round.
+    pub iteration: u32,
+    /// The report of the round that was accepted; absent where no golden labels came back.
+    pub report: Option<GoldenReport>,
+    /// The report that made the batch be labelled again, if one did.
+    pub refused: Option<GoldenReport>,
+    /// Best F1 that labels of this quality let anybody show.
+    pub noise_ceiling: Option<f64>,
+    /// The recorded reason to go on in spite of FAIL.
+    pub override_reason: Option<String>,
+}
+
+/// A reason to train in spite of FAIL, kept beside the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QaOverride {
+    /// Why.
+    pub reason: String,
+}
+
+/// Compares this round's golden labels with the reference and refuses to go on when they drifted.
+pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
+    let project = context.project;
+    let dataset = project.dataset()?;
+    let Some(round) = current_round(context, &dataset)? else {
+        let record = QaRecord {
+            iteration: context.iteration,
+            report: None,
+            refused: None,
+            noise_ceiling: None,
+            override_reason: None,
+        };
+        files::write_json(&project.layout.qa(context.iteration), &record)?;
+        let summary = "no golden labels came back in this round: drift cannot be seen".to_owned();
+        context.observer.event(&Event::Golden { verdict: "INCONCLUSIVE".to_owned(), p: None, summary });
+        return Ok(Outcome::Next);
+    };
+    let report = check(context, &dataset, &round)?;
+    tell(context, &report);
+    if report.verdict != Verdict::Fail {
+        return accept(context, &dataset, &round, report, None, None);
+    }
+    if let Some(reason) = override_reason(context)? {
+        return accept(context, &dataset, &round, report, None, Some(reason));
+    }
+    match project.config.qa.on_fail {
+        OnFail::Stop => refuse(context, report),
+        OnFail::Relabel if project.config.active_learning.require_human_review => refuse(context, report),
+        OnFail::Relabel => relabel(context, &dataset, report),
+    }
+}
+
+fn refuse(context: &Context<'_>, report: GoldenReport) -> Result<Outcome> {
+    let error = LoopError::GoldenGate {
+        iteration: context.iteration,
+        verdict: report.verdict.to_string(),
+        reason: headline(&report),
+    };
+    let record = QaRecord {
+        iteration: context.iteration,
+        report: Some(report),
+        refused: None,
+        noise_ceiling: None,
+        override_reason: None,
+    };
+    files::write_json(&context.project.layout.qa(context.iteration), &record)?;
+    Err(error)
+}
+
+/// The batch goes back to a corrected team: same pictures, base error rates, golden set labelled again as well.
+fn relabel(context: &Context<'_>, dataset: &Dataset, refused: GoldenReport) -> Result<Outcome> {
+    let project = context.project;
+    let rates = project.config.annotator.clone().unwrap_or_default().rates;
+    project.commit_once(&context.key("relabel"), |d| {
+        let labels = simulate(context, d, rates, "relabel")?;
+        d.finish_batch(context.iteration, labels, HUMAN_LABELS, "simulated")?;
+        Ok(())
+    })?;
+    context.observer.event(&Event::Relabelled { reason: headline(&refused) });
+    let round = simulated_round(context, dataset, rates, &format!("{}/again", context.iteration))?;
+    let report = check(context, dataset, &round)?;
+    tell(context, &report);
+    if report.verdict == Verdict::Fail {
+        return refuse(context, report);
+    }
+    accept(context, dataset, &round, report, Some(refused), None)
+}
+
+fn accept(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    round: &GoldenLabels,
+    report: GoldenReport,
+    refused: Option<GoldenReport>,
+    override_reason: Option<String>,
+) -> Result<Outcome> {
+    let layout = &context.project.layout;
+    let reference = reference_of(context, dataset)?;
+    let params = AgreementParams::default();
+    let ceiling =
+        noise_ceiling(&images(dataset, &reference), &images(dataset, round), dataset.schema(), &params)?;
+    let path = layout.golden_history();
+    let mut history: labelloop_qa::History =
+        if path.exists() { files::read_json(&path)? } else { labelloop_qa::History::default() };
+    history.upsert(HistoryEntry::of(u64::from(context.iteration), "1", &report))?;
+    files::write_json(&path, &history)?;
+    let record = QaRecord {
+        iteration: context.iteration,
+        report: Some(report),
+        refused,
+        noise_ceiling: ceiling.f1,
+        override_reason,
+    };
+    files::write_json(&layout.qa(context.iteration), &record)?;
+    Ok(Outcome::Next)
+}
+
+fn check(context: &Context<'_>, dataset: &Dataset, round: &GoldenLabels) -> Result<GoldenReport> {
+    let project = context.project;
+    let reference = reference_of(context, dataset)?;
+    let calibration: Vec<GoldenLabels> = if project.config.active_learning.require_human_review {
+        Vec::new()
+    } else {
+        let rates = project.config.annotator.clone().unwrap_or_default().rates;
+        (0..project.config.qa.calibration_rounds)
+            .map(|k| simulated_round(context, dataset, rates, &format!("calibration/{k}")))
+            .collect::<Result<_>>()?
+    };
+    let calibration: Vec<Vec<GoldenImage<'_>>> = calibration.iter().map(|r| images(dataset, r)).collect();
+    let mut params = project.config.qa.golden.clone();
+    params.seed = context.seed("golden");
+    Ok(golden_check(
+        &images(dataset, &reference),
+        &calibration,
+        &images(dataset, round),
+        dataset.schema(),
+        &params,
+    )?)
+}
+
+/// The round that people labelled, or that the simulated annotator labels with the rates now in force.
+fn current_round(context: &Context<'_>, dataset: &Dataset) -> Result<Option<GoldenLabels>> {
+    let project = context.project;
+    let path = project.layout.golden_round(context.iteration);
+    if project.config.active_learning.require_human_review {
+        return if path.exists() { files::read_json(&path).map(Some) } else { Ok(None) };
+    }
+    let rates = project.config.annotator.clone().unwrap_or_default().rates_at(context.iteration);
+    let round = simulated_round(context, dataset, rates, &context.iteration.to_string())?;
+    files::write_json(&path, &round)?;
+    Ok(Some(round))
+}
+
+fn simulated_round(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    rates: ErrorRates,
+    name: &str,
+) -> Result<GoldenLabels> {
+    let seed = context.project.seed().stream("golden round").stream(name);
+    let n_classes = dataset.schema().n_classes();
+    let reference = reference_of(context, dataset)?;
+    Ok(reference
+        .into_iter()
+        .filter_map(|(id, truth)| {
+            let size = dataset.samples().get(&id)?.size?;
+            let drawn = label_picture(&id, &truth, size, n_classes, rates, seed);
+            Some((id, drawn))
+        })
+        .collect())
+}
+
+fn reference_of(context: &Context<'_>, dataset: &Dataset) -> Result<GoldenLabels> {
+    let golden = context.project.pictures_of(dataset, Split::Golden)?;
+    golden
+        .into_iter()
+        .map(|(id, s)| Ok((id.clone(), context.project.reference(dataset, s)?.to_vec())))
+        .collect()
+}
+
+fn images<'r>(dataset: &Dataset, round: &'r GoldenLabels) -> Vec<GoldenImage<'r>> {
+    let with_size = |(id, boxes): (&'r SampleId, &'r Vec<LabelledBox>)| {
+        let size = dataset.samples().get(id)?.size?;
+        Some(GoldenImage { id, size, boxes })
+    };
+    round.iter().filter_map(with_size).collect()
+}
+
+fn override_reason(context: &Context<'_>) -> Result<Option<String>> {
+    let path = context.project.layout.qa_override(context.iteration);
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(Some(files::read_json::<QaOverride>(&path)?.reason))
+}
+
+/// What the report found, in one line.
+fn headline(report: &GoldenReport) -> String {
+    let named = report.named().and_then(|s| report.statistic(s));
+    let found = named.map(|r| {
+        let effect = r.effect.map_or_else(|| "an unknown amount".to_owned(), |e| format!("{e:.3}"));
+        format!("{} is off by {effect} (margin {:.3}, p = {:.3})", r.statistic.as_str(), r.margin, r.p_value)
+    });
+    let notes = || report.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let sizes = format!("on {} pictures with {} objects", report.n_images, report.n_objects);
+    match found.unwrap_or_else(notes) {
+        text if text.is_empty() => sizes,
+        text => format!("{sizes}: {text}"),
+    }
+}
+
+fn tell(context: &Context<'_>, report: &GoldenReport) {
+    context.observer.event(&Event::Golden {
+        verdict: report.verdict.to_string(),
+        p: report.p_value,
+        summary: headline(report),
+    });
+}

@@ -1,0 +1,41 @@
+use std::path::PathBuf;
+
+/// What kept a report from being written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A chart could not be drawn.
+    #[error("chart could not be drawn: {reason}")]
+    Chart {
+        /// What the drawing library said.
+        reason: String,
+    },
+    /// The page could not be filled in.
+    #[error("report page could not be filled in: {reason}")]
+    Page {
+        /// What the template engine said.
+        reason: String,
+    },
+    /// A file of the project could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// File at fault.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A record of the project is damaged.
+    #[error("{path}: {reason}")]
+    Record {
+        /// File at fault.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The loop's own records could not be read.
+    #[error(transparent)]
+    Loop(#[from] labelloop_loop::LoopError),
+}
+
+/// Result with [`ReportError`].
+pub type Result<T, E = ReportError> = std::result::Result<T, E>;
