@@ -1,1 +1,1 @@
-//! The examples of labelloop.
+//! The examples of labelloop are programs; run them with `cargo run --release --example NAME`.

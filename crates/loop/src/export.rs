@@ -4,7 +4,7 @@ use std::path::Path;
 
 use labelloop_core::{AnnotationSet, Extra, LabelledBox, SliceKind};
 use labelloop_dataset::Dataset;
-use labelloop_formats::{coco, cvat};
+use labelloop_formats::{coco, cvat, label_studio};
 
 use crate::project::Project;
 use crate::{Result, files};
@@ -27,6 +27,10 @@ pub fn export_batch(project: &Project, dataset: &Dataset, iteration: u32, folder
     files::write_atomically(
         &folder.join("cvat_labels.json"),
         cvat::schema_config(dataset.schema()).as_bytes(),
+    )?;
+    files::write_atomically(
+        &folder.join("label_studio_config.xml"),
+        label_studio::schema_config(dataset.schema()).as_bytes(),
     )?;
     if let Some(guesses) = pre_annotations(dataset, iteration, &set) {
         coco::write(&folder.join("pre_annotations.json"), &guesses, &coco::WriteOptions::default())?;

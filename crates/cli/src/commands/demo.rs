@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use labelloop_dataset::BoxPolicy;
 use labelloop_loop::annotate::AnnotatorParams;
 use labelloop_loop::backtest::beside_random;
+use labelloop_loop::config::OnFail;
 use labelloop_loop::history::History;
 use labelloop_loop::{Begin, LoopConfig, Project, Run, selection_map};
 use labelloop_testkit::scenes::{self, SceneParams};
@@ -23,6 +24,10 @@ pub(super) fn demo(args: &DemoArgs, output: &Output) -> anyhow::Result<ExitCode>
     config.project.seed = args.seed;
     config.active_learning.require_human_review = false;
     config.annotator = Some(AnnotatorParams::default());
+    config.qa.on_fail = OnFail::Relabel;
+    config.selection.batch.share = 0.1;
+    config.training.detector.stride = Some(4);
+    config.training.detector.n_random_features = 300;
     let project = Project::init(&args.dir, &config, &set.schema)?;
     project.import(&set, BoxPolicy::default())?;
     project.split()?;

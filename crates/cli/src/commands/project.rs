@@ -7,6 +7,7 @@ use anyhow::Context;
 use labelloop_core::ClassSchema;
 use labelloop_formats::coco;
 use labelloop_loop::annotate::AnnotatorParams;
+use labelloop_loop::config::OnFail;
 use labelloop_loop::history::History;
 use labelloop_loop::state::{Phase, State};
 use labelloop_loop::{LoopConfig, Project};
@@ -54,9 +55,11 @@ fn config(args: &InitArgs) -> anyhow::Result<LoopConfig> {
     config.project.annotations = args.coco.as_deref().map(placed).transpose()?;
     config.project.group_key.clone_from(&args.group);
     config.project.seed = args.seed;
+    config.splits.salt = format!("labelloop-{}", args.seed);
     if args.simulate {
         config.active_learning.require_human_review = false;
         config.annotator = Some(AnnotatorParams::default());
+        config.qa.on_fail = OnFail::Relabel;
     }
     Ok(config)
 }

@@ -1,0 +1,153 @@
+//! A run that is killed with SIGKILL, at every step boundary and at random instants inside steps, and resumed each
+//! time, leaves the same bytes as a run that was not disturbed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use labelloop_core::{Progress, Seed, Silent};
+use labelloop_dataset::BoxPolicy;
+use labelloop_loop::annotate::AnnotatorParams;
+use labelloop_loop::config::OnFail;
+use labelloop_loop::state::{Phase, Step};
+use labelloop_loop::{Begin, Event, LoopConfig, Observer, Project, Run};
+use labelloop_testkit::scenes::{SceneParams, generate};
+
+const FOLDER: &str = "LABELLOOP_KILLED_FOLDER";
+const STEPS: &str = "LABELLOOP_KILLED_AFTER_STEPS";
+
+/// Not a test of its own: the other tests run it as a child process.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let n_steps = std::env::var(STEPS).ok().and_then(|n| n.parse::<usize>().ok());
+    let project = Project::open(Path::new(&folder)).unwrap();
+    let observer = Fatal { left: std::sync::Mutex::new(n_steps) };
+    let phase = Run::begin(&project, Begin::Resume, &observer).unwrap().go().unwrap();
+    assert!(matches!(phase, Phase::Finished { .. }), "{phase:?}");
+}
+
+/// Kills its own process after a number of steps.
+struct Fatal {
+    left: std::sync::Mutex<Option<usize>>,
+}
+
+impl Progress for Fatal {
+    fn advance(&self, _: &str, _: u64, _: u64) {}
+}
+
+impl Observer for Fatal {
+    fn event(&self, _: &Event) {}
+
+    fn step_done(&self, _: u32, _: Step) {
+        let mut left = self.left.lock().unwrap();
+        *left = left.map(|n| n - 1);
+        if *left == Some(0) {
+            let me = std::process::id().to_string();
+            Command::new("kill").args(["-9", &me]).status().unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+        }
+    }
+}
+
+#[test]
+fn killed_at_every_step_boundary_and_resumed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (calm, killed) = (scratch.path().join("calm"), scratch.path().join("killed"));
+    prepare(&calm);
+    copy(&calm, &killed);
+    assert!(spawn(&calm, None).wait().unwrap().success());
+    let mut n_kills = 0;
+    while !spawn(&killed, Some(1)).wait().unwrap().success() {
+        n_kills += 1;
+        assert!(n_kills <= 40, "the run does not get on");
+    }
+    assert!(15 <= n_kills, "two iterations have sixteen steps, {n_kills} were killed");
+    assert_same(&calm, &killed);
+}
+
+#[test]
+fn killed_inside_steps_and_resumed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (calm, killed) = (scratch.path().join("calm"), scratch.path().join("killed"));
+    prepare(&calm);
+    copy(&calm, &killed);
+    let begun = std::time::Instant::now();
+    assert!(spawn(&calm, None).wait().unwrap().success());
+    // Lives are long enough to get on and short enough to end inside a step.
+    let longest = (begun.elapsed() / 3).max(Duration::from_millis(60));
+    let chance = Seed::new(5);
+    for i in 0..60 {
+        let mut process = spawn(&killed, None);
+        std::thread::sleep(longest.mul_f64(chance.unit(i)));
+        process.kill().unwrap();
+        if process.wait().unwrap().success() {
+            break;
+        }
+    }
+    assert!(spawn(&killed, None).wait().unwrap().success());
+    assert_same(&calm, &killed);
+}
+
+fn prepare(folder: &Path) {
+    let scenes = SceneParams { n_groups: 14, width: 96, height: 72, ..SceneParams::default() };
+    let set = generate(&scenes.check().unwrap(), folder, &Silent).unwrap();
+    let mut config = LoopConfig::new("killed", ".");
+    config.active_learning.require_human_review = false;
+    config.active_learning.max_iterations = 2;
+    config.annotator = Some(AnnotatorParams::default());
+    config.qa.on_fail = OnFail::Relabel;
+    config.qa.golden.n_permutations = 99;
+    config.evaluation.n_bootstrap = 20;
+    config.selection.first_batch = 6;
+    config.selection.batch.min = 4;
+    config.selection.policy.zcore.n_draws = 300;
+    config.training.detector.stride = Some(8);
+    config.training.detector.n_random_features = 48;
+    let project = Project::init(folder, &config, &set.schema).unwrap();
+    project.import(&set, BoxPolicy::default()).unwrap();
+    project.split().unwrap();
+}
+
+fn spawn(folder: &Path, n_steps: Option<usize>) -> std::process::Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "child", "--nocapture"]).env(FOLDER, folder);
+    if let Some(n) = n_steps {
+        command.env(STEPS, n.to_string());
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    for (name, bytes) in files(from) {
+        let path = to.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+fn assert_same(calm: &Path, killed: &Path) {
+    let (a, b) = (files(calm), files(killed));
+    let names = |m: &BTreeMap<PathBuf, Vec<u8>>| m.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&a), names(&b));
+    for (name, bytes) in &a {
+        assert!(b[name] == *bytes, "{} differs", name.display());
+    }
+}
+
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}

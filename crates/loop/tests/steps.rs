@@ -1,0 +1,154 @@
+//! The loop on small generated scenes: what a user may rely on.
+
+use labelloop_core::{Silent, Split};
+use labelloop_dataset::{BoxPolicy, HUMAN_LABELS};
+use labelloop_loop::annotate::{AnnotatorParams, ErrorRates};
+use labelloop_loop::config::OnFail;
+use labelloop_loop::history::History;
+use labelloop_loop::state::Phase;
+use labelloop_loop::{Begin, LoopConfig, LoopError, Project, Run, final_test};
+use labelloop_testkit::scenes::{SceneParams, generate};
+
+fn config() -> LoopConfig {
+    let mut config = LoopConfig::new("steps", ".");
+    config.active_learning.require_human_review = false;
+    config.active_learning.max_iterations = 2;
+    config.annotator = Some(AnnotatorParams::default());
+    config.qa.on_fail = OnFail::Relabel;
+    config.qa.golden.n_permutations = 99;
+    config.evaluation.n_bootstrap = 20;
+    config.selection.first_batch = 6;
+    config.selection.batch.min = 4;
+    config.selection.policy.zcore.n_draws = 300;
+    config.training.detector.stride = Some(8);
+    config.training.detector.n_random_features = 48;
+    config
+}
+
+fn project(folder: &std::path::Path, config: &LoopConfig) -> Project {
+    let scenes = SceneParams { n_groups: 14, width: 96, height: 72, ..SceneParams::default() };
+    let set = generate(&scenes.check().unwrap(), folder, &Silent).unwrap();
+    let project = Project::init(folder, config, &set.schema).unwrap();
+    project.import(&set, BoxPolicy::default()).unwrap();
+    project.split().unwrap();
+    project
+}
+
+#[test]
+fn a_run_ends_with_a_reason_and_trains_on_the_pool_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &config());
+    let phase = Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
+    assert!(matches!(phase, Phase::Finished { .. }), "{phase:?}");
+    let dataset = project.dataset().unwrap();
+    assert!(dataset.doctor().is_empty());
+    for (id, sample) in dataset.samples() {
+        let is_labelled = dataset.boxes(HUMAN_LABELS, id).ok().flatten().is_some();
+        assert!(!is_labelled || sample.split == Some(Split::Pool), "{id}");
+    }
+    // A capture is labelled as a whole: left, right and point cloud share their batch.
+    for slices in dataset.captures().values() {
+        let batches: std::collections::BTreeSet<_> = slices.iter().map(|id| dataset.samples()[*id].batch).collect();
+        assert_eq!(batches.len(), 1);
+    }
+    let again = Run::begin(&project, Begin::Fresh, &Silent).err().unwrap();
+    assert!(matches!(again, LoopError::RunExists { .. }));
+}
+
+#[test]
+fn starting_again_at_an_iteration_gives_the_same_numbers() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &config());
+    Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
+    let first = History::load(&project.layout.history()).unwrap();
+    Run::begin(&project, Begin::Iteration(1), &Silent).unwrap().go().unwrap();
+    assert_eq!(History::load(&project.layout.history()).unwrap(), first);
+    let beyond = Run::begin(&project, Begin::Iteration(9), &Silent).err().unwrap();
+    assert!(matches!(beyond, LoopError::StartIteration { found: 9, .. }));
+}
+
+#[test]
+fn drifted_labels_are_not_trained_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.qa.on_fail = OnFail::Stop;
+    let drifted = ErrorRates { swap: 0.4, miss: 0.3, ..ErrorRates::default() };
+    config.annotator = Some(AnnotatorParams {
+        drift: Some(labelloop_loop::annotate::Drift { from_iteration: 0, until_iteration: 1, rates: drifted }),
+        ..AnnotatorParams::default()
+    });
+    let project = project(dir.path(), &config);
+    let refused = Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap_err();
+    assert!(refused.is_gate(), "{refused}");
+    assert!(!project.layout.weights(0).exists());
+    // A recorded reason lets it go on.
+    std::fs::write(project.layout.qa_override(0), r#"{"reason": "a rehearsal"}"#).unwrap();
+    Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
+    let record = std::fs::read_to_string(project.layout.qa(0)).unwrap();
+    assert!(record.contains("a rehearsal"));
+}
+
+#[test]
+fn people_are_waited_for_and_their_labels_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.active_learning.require_human_review = true;
+    config.active_learning.max_iterations = 1;
+    config.annotator = None;
+    let project = project(dir.path(), &config);
+    let phase = Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
+    assert_eq!(phase, Phase::AwaitingReview);
+    let (mut set, _) = project.read_coco(&project.layout.batch_export(0).join("batch.json")).unwrap();
+    assert!(set.samples.iter().all(|s| s.boxes.is_none()), "a batch goes out unlabelled");
+    let dataset = project.dataset().unwrap();
+    for sample in &mut set.samples {
+        let truth = dataset.boxes(labelloop_dataset::GROUND_TRUTH, &sample.id).unwrap().unwrap();
+        sample.boxes = Some(truth.to_vec());
+    }
+    let waiting = Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
+    assert_eq!(waiting, Phase::AwaitingReview, "nothing came back yet");
+    project.import_batch(0, &set, "anna").unwrap();
+    let phase = Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
+    assert!(matches!(phase, Phase::Finished { .. }), "{phase:?}");
+}
+
+#[test]
+fn the_test_set_is_opened_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &config());
+    Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
+    let report = final_test(&project, "release").unwrap();
+    assert_eq!(final_test(&project, "release").unwrap(), report, "the same look again is the same look");
+    let second = final_test(&project, "another look").unwrap_err();
+    assert!(second.is_gate(), "{second}");
+    assert!(final_test(&project, " ").is_err());
+}
+
+#[test]
+fn an_outside_trainer_is_fed_and_heard() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.active_learning.max_iterations = 1;
+    config.training.kind = labelloop_loop::config::TrainerKind::Command;
+    // This trainer finds nothing; it proves the road there and back.
+    let script = "test -s {data_yaml} && ls {train_dir}/labels | grep -q txt && printf '[]' > {output}";
+    config.training.command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let project = project(dir.path(), &config);
+    Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
+    let records = History::load(&project.layout.history()).unwrap().records();
+    assert_eq!((records[0].tp, records[0].f1), (0, Some(0.0)));
+}
+
+#[test]
+fn an_outside_trainer_that_fails_halts_the_run_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.active_learning.max_iterations = 1;
+    config.training.kind = labelloop_loop::config::TrainerKind::Command;
+    config.training.command = ["sh", "-c", "echo no memory >&2; exit 7"].map(str::to_owned).to_vec();
+    let project = project(dir.path(), &config);
+    let failed = Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap_err().to_string();
+    assert!(failed.contains('7') && failed.contains("no memory"), "{failed}");
+    let resumed = Run::begin(&project, Begin::Resume, &Silent).unwrap();
+    assert_eq!(resumed.state().step, labelloop_loop::state::Step::Train);
+}
