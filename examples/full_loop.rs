@@ -29,12 +29,22 @@ fn main() -> anyhow::Result<()> {
 
     // What is out there: sequences of near-identical frames, each frame with slices left, right and pcd.
     let scenes = generate(&SceneParams::default().check()?, &folder, &Silent)?;
-    println!("generated {} samples with {} boxes in {}", scenes.samples.len(), scenes.n_boxes(), folder.display());
+    println!(
+        "generated {} samples with {} boxes in {}",
+        scenes.samples.len(),
+        scenes.n_boxes(),
+        folder.display()
+    );
 
     let project = Project::init(&folder, &config(), &scenes.schema)?;
     project.import(&scenes, BoxPolicy::default())?;
     for row in project.split()?.shares {
-        println!("  split {:<6} {:>3} groups, {:>4} samples", row.split.as_str(), row.n_groups, row.n_samples);
+        println!(
+            "  split {:<6} {:>3} groups, {:>4} samples",
+            row.split.as_str(),
+            row.n_groups,
+            row.n_samples
+        );
     }
 
     Run::begin(&project, Begin::Resume, &Printer)?.go()?;

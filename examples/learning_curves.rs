@@ -56,7 +56,8 @@ fn main() -> anyhow::Result<()> {
 
 fn run(folder: &std::path::Path, config: &LoopConfig) -> anyhow::Result<Vec<IterationRecord>> {
     let coco = config.project.annotations.clone().context("annotations are set above")?;
-    let schema = labelloop_formats::coco::read(&coco, &labelloop_formats::coco::ReadOptions::default())?.set.schema;
+    let schema =
+        labelloop_formats::coco::read(&coco, &labelloop_formats::coco::ReadOptions::default())?.set.schema;
     let project = Project::init(folder, config, &schema)?;
     project.prepare()?;
     Run::begin(&project, Begin::Resume, &Silent)?.go()?;

@@ -1,8 +1,9 @@
 //! One JSON document on standard output or words for people; errors as one sentence and an exit status.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use labelloop_formats::FormatError;
 use labelloop_loop::LoopError;
 use serde::Serialize;
 
@@ -116,7 +117,11 @@ fn one_sentence(error: &anyhow::Error) -> String {
 }
 
 fn place(error: &anyhow::Error) -> (Option<PathBuf>, Option<usize>) {
+    if let Some(format) = error.downcast_ref::<FormatError>() {
+        return (format.path().map(Path::to_owned), format.line());
+    }
     match error.downcast_ref::<LoopError>() {
+        Some(LoopError::Format(e)) => (e.path().map(Path::to_owned), e.line()),
         Some(LoopError::ConfigSyntax { path, line, .. }) => (Some(path.clone()), Some(*line)),
         Some(LoopError::Io { path, .. } | LoopError::Record { path, .. }) => (Some(path.clone()), None),
         _ => (None, None),

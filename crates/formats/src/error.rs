@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use labelloop_core::CoreError;
 
@@ -131,6 +131,32 @@ pub enum FormatError {
         /// The word.
         found: String,
     },
+}
+
+impl FormatError {
+    /// The file or folder at fault, where there is one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::NotUtf8 { path, .. }
+            | Self::Syntax { path, .. }
+            | Self::Structure { path, .. }
+            | Self::Schema { path, .. }
+            | Self::Occupied { path }
+            | Self::NothingToWrite { path, .. } => Some(path),
+            Self::Refused(warning) => Some(&warning.path),
+            _ => None,
+        }
+    }
+
+    /// The line at fault, from 1, where it is known.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::NotUtf8 { line, .. } | Self::Syntax { line, .. } => Some(*line),
+            Self::Refused(warning) => warning.line,
+            _ => None,
+        }
+    }
 }
 
 /// Result with [`FormatError`].

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use labelloop_core::SampleId;
+use labelloop_core::{GroupKey, ImageSize, LabelledBox, SampleId, ScoredBox};
+use labelloop_eval::ImageCase;
 use labelloop_eval::failures::Failure;
 use serde::{Deserialize, Serialize};
 
@@ -89,4 +90,19 @@ pub struct Confusion {
     pub predicted: String,
     /// How often.
     pub count: usize,
+}
+
+/// A picture with its labels and what a model found in it.
+pub(crate) struct ScoredPicture {
+    pub(crate) id: SampleId,
+    pub(crate) group: GroupKey,
+    pub(crate) size: Option<ImageSize>,
+    pub(crate) labels: Vec<LabelledBox>,
+    pub(crate) detections: Vec<ScoredBox>,
+}
+
+impl ScoredPicture {
+    pub(crate) fn case(&self) -> ImageCase<'_> {
+        ImageCase { id: &self.id, size: self.size, labels: &self.labels, detections: &self.detections }
+    }
 }

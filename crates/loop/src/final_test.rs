@@ -1,13 +1,14 @@
 //! The one look at the frozen test set.
 
-use labelloop_core::{LabelledBox, SampleId, ScoredBox, Split};
-use labelloop_dataset::Sample;
+use labelloop_core::Split;
+use labelloop_dataset::{GROUND_TRUTH, Sample};
 use labelloop_eval::coco::CocoParams;
 use labelloop_eval::{ImageCase, coco, evaluate_at};
 use labelloop_train::GridDetector;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::evaluation::ScoredPicture;
 use crate::history::History;
 use crate::project::Project;
 use crate::{LoopError, Result, files};
@@ -50,17 +51,19 @@ pub fn final_test(project: &Project, reason: &str) -> Result<TestReport> {
     let access = project.dir().open_test(reason, &best.model_digest, budget)?;
     let dataset = project.dataset()?;
     let pictures: Vec<&Sample> = project.pictures_of(&dataset, Split::Test)?.into_values().collect();
-    let rows: Vec<(SampleId, Option<labelloop_core::ImageSize>, Vec<LabelledBox>, Vec<ScoredBox>)> = pictures
+    let rows: Vec<ScoredPicture> = pictures
         .par_iter()
         .map(|s| {
-            let labels = access.boxes(labelloop_dataset::GROUND_TRUTH, &s.id)?.unwrap_or_default().to_vec();
-            Ok((s.id.clone(), s.size, labels, detector.detect(&project.picture(s)?)?))
+            Ok(ScoredPicture {
+                id: s.id.clone(),
+                group: s.group.clone(),
+                size: s.size,
+                labels: access.boxes(GROUND_TRUTH, &s.id)?.unwrap_or_default().to_vec(),
+                detections: detector.detect(&project.picture(s)?)?,
+            })
         })
         .collect::<Result<_>>()?;
-    let cases: Vec<ImageCase<'_>> = rows
-        .iter()
-        .map(|(id, size, labels, detections)| ImageCase { id, size: *size, labels, detections })
-        .collect();
+    let cases: Vec<ImageCase<'_>> = rows.iter().map(ScoredPicture::case).collect();
     let n_classes = dataset.schema().n_classes();
     let scored = coco::evaluate(&cases, n_classes, &CocoParams::default())?;
     let counts =

@@ -34,7 +34,7 @@ impl Project {
         for folder in [layout.iterations(), layout.plots(), layout.root().join("metrics/iteration_reports")] {
             std::fs::create_dir_all(&folder).map_err(LoopError::io(&folder))?;
         }
-        let dir = DatasetDir::init(&layout.dataset(), &config.project.name, schema)?;
+        let dir = DatasetDir::init(layout.dataset(), &config.project.name, schema)?;
         files::write_atomically(&layout.config(), config.to_toml()?.as_bytes())?;
         Ok(Self { layout, config: config.clone(), dir, schema: schema.clone() })
     }
@@ -46,7 +46,7 @@ impl Project {
     pub fn open(root: &Path) -> Result<Self> {
         let layout = Layout::new(root);
         let config = LoopConfig::load(&layout.config())?;
-        let dir = DatasetDir::open(&layout.dataset())?;
+        let dir = DatasetDir::open(layout.dataset())?;
         let schema = dir.read()?.schema().clone();
         Ok(Self { layout, config, dir, schema })
     }

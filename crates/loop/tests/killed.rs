@@ -1,6 +1,8 @@
 //! A run that is killed with SIGKILL, at every step boundary and at random instants inside steps, and resumed each
 //! time, leaves the same bytes as a run that was not disturbed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,5 +1,7 @@
 //! The loop on small generated scenes: what a user may rely on.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 use labelloop_core::{Silent, Split};
 use labelloop_dataset::{BoxPolicy, HUMAN_LABELS};
 use labelloop_loop::annotate::{AnnotatorParams, ErrorRates};
@@ -48,7 +50,8 @@ fn a_run_ends_with_a_reason_and_trains_on_the_pool_alone() {
     }
     // A capture is labelled as a whole: left, right and point cloud share their batch.
     for slices in dataset.captures().values() {
-        let batches: std::collections::BTreeSet<_> = slices.iter().map(|id| dataset.samples()[*id].batch).collect();
+        let batches: std::collections::BTreeSet<_> =
+            slices.iter().map(|id| dataset.samples()[*id].batch).collect();
         assert_eq!(batches.len(), 1);
     }
     let again = Run::begin(&project, Begin::Fresh, &Silent).err().unwrap();
@@ -74,7 +77,11 @@ fn drifted_labels_are_not_trained_on() {
     config.qa.on_fail = OnFail::Stop;
     let drifted = ErrorRates { swap: 0.4, miss: 0.3, ..ErrorRates::default() };
     config.annotator = Some(AnnotatorParams {
-        drift: Some(labelloop_loop::annotate::Drift { from_iteration: 0, until_iteration: 1, rates: drifted }),
+        drift: Some(labelloop_loop::annotate::Drift {
+            from_iteration: 0,
+            until_iteration: 1,
+            rates: drifted,
+        }),
         ..AnnotatorParams::default()
     });
     let project = project(dir.path(), &config);

@@ -114,6 +114,8 @@ impl LineChart {
             .configure_mesh()
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
+            .x_label_formatter(&|v| plain(*v))
+            .y_label_formatter(&|v| plain(*v))
             .light_line_style(WHITE)
             .bold_line_style(GRID)
             .axis_style(INK)
@@ -193,6 +195,12 @@ impl Series {
     }
 }
 
+/// A tick without needless zeros.
+fn plain(value: f64) -> String {
+    let rounded = (value * 100.0).round() / 100.0;
+    if rounded == 0.0 { "0".to_owned() } else { rounded.to_string() }
+}
+
 /// Smallest range that holds all values, with a margin; a lone value gets room on both sides.
 fn padded(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
     let (low, high) = values
@@ -242,6 +250,7 @@ impl BarChart {
             .configure_mesh()
             .disable_x_mesh()
             .y_desc(&self.y_label)
+            .y_label_formatter(&|v| plain(*v))
             .x_labels(2 * n + 1)
             .x_label_formatter(&name)
             .light_line_style(WHITE)
@@ -329,6 +338,11 @@ mod tests {
             assert!(svg.starts_with("<svg") && svg.contains("F1") && svg.contains("target"));
             assert!(!svg.contains("NaN"), "{svg}");
         }
+    }
+
+    #[test]
+    fn ticks_have_no_needless_zeros() {
+        assert_eq!([0.0, -0.0, 3.0, 0.25, 100.0].map(plain), ["0", "0", "3", "0.25", "100"]);
     }
 
     #[test]

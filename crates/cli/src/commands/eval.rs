@@ -162,11 +162,8 @@ pub(super) fn compare(args: &EvalCompareArgs, output: &Output) -> anyhow::Result
     let (a, b) = (observe(&first)?, observe(&second)?);
     let of = |metric| labelloop_eval::compare(&a, &b, None, metric, &params);
     let (map, map50) = (of(Metric::Map)?, of(Metric::Map50)?);
-    let words = format!(
-        "mAP   {}\nmAP50 {}",
-        line(&serde_json::to_value(&map)?),
-        line(&serde_json::to_value(&map50)?)
-    );
+    let words =
+        format!("mAP   {}\nmAP50 {}", line(&serde_json::to_value(map)?), line(&serde_json::to_value(map50)?));
     output.result(&json!({ "ap": map, "ap50": map50 }), &words)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use labelloop_core::{GroupKey, LabelledBox, SampleId, ScoredBox, Split};
+use labelloop_core::{GroupKey, SampleId, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS, Tag};
 use labelloop_eval::bootstrap::{self, BootstrapParams, Metric};
 use labelloop_eval::coco::{CocoParams, CocoResult, Partial};
@@ -8,7 +8,7 @@ use labelloop_eval::failures::{self, Failure, FailureKind, rank_images};
 use labelloop_eval::{CountsReport, ImageCase, coco, evaluate_at, threshold};
 
 use super::{Context, Outcome};
-use crate::evaluation::{Confusion, Evaluation, PictureCounts, RankedPicture};
+use crate::evaluation::{Confusion, Evaluation, PictureCounts, RankedPicture, ScoredPicture};
 use crate::event::Event;
 use crate::trainer::{Detections, Predictions};
 use crate::{Result, files};
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
 
 /// Val pictures with reference labels and detections, owned, so that cases can borrow.
 struct ValSet {
-    rows: Vec<(SampleId, GroupKey, Option<labelloop_core::ImageSize>, Vec<LabelledBox>, Vec<ScoredBox>)>,
+    rows: Vec<ScoredPicture>,
 }
 
 impl ValSet {
@@ -36,22 +36,23 @@ impl ValSet {
         let val = context.project.pictures_of(dataset, Split::Val)?;
         let mut rows = Vec::with_capacity(val.len());
         for (id, sample) in val {
-            let labels = context.project.reference(dataset, sample)?.to_vec();
-            let found = detections.get(id).cloned().unwrap_or_default();
-            rows.push((id.clone(), sample.group.clone(), sample.size, labels, found));
+            rows.push(ScoredPicture {
+                id: id.clone(),
+                group: sample.group.clone(),
+                size: sample.size,
+                labels: context.project.reference(dataset, sample)?.to_vec(),
+                detections: detections.get(id).cloned().unwrap_or_default(),
+            });
         }
         Ok(Self { rows })
     }
 
     fn cases(&self) -> Vec<ImageCase<'_>> {
-        self.rows
-            .iter()
-            .map(|(id, _, size, labels, detections)| ImageCase { id, size: *size, labels, detections })
-            .collect()
+        self.rows.iter().map(ScoredPicture::case).collect()
     }
 
     fn groups(&self) -> BTreeMap<SampleId, GroupKey> {
-        self.rows.iter().map(|(id, group, ..)| (id.clone(), group.clone())).collect()
+        self.rows.iter().map(|r| (r.id.clone(), r.group.clone())).collect()
     }
 }
 
@@ -201,7 +202,7 @@ fn record(context: &Context<'_>, d: &mut Dataset, val: &Detections, evaluation: 
         "val_samples": evaluation.n_images,
         "simulated": !context.project.config.active_learning.require_human_review,
     });
-    d.set_info(&format!("eval_v{}", context.iteration), summary);
+    d.set_info(format!("eval_v{}", context.iteration), summary);
     Ok(())
 }
 
