@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, SampleId, Split};
+use labelloop_core::{AnnotationSet, LabelledBox, SampleId, Split};
 use labelloop_dataset::{
-    BatchReport, BoxPolicy, GROUND_TRUTH, HUMAN_LABELS, ImportReport, SplitReport, Status,
+    BatchReport, BoxPolicy, Dataset, GROUND_TRUTH, HUMAN_LABELS, ImportReport, SplitReport, Status,
 };
 use labelloop_formats::{Warning, coco};
 
@@ -59,7 +59,7 @@ impl Project {
     pub fn import_batch(&self, number: u32, set: &AnnotationSet, annotator: &str) -> Result<BatchReport> {
         let mut writer = self.dir().writer()?;
         let mut dataset = self.dataset()?;
-        let labels = set.samples.iter().map(|s| (s.id.clone(), s.boxes.clone())).collect();
+        let labels = aligned(&dataset, set)?;
         let report = dataset.finish_batch(number, labels, HUMAN_LABELS, annotator)?;
         writer.commit(&dataset, &format!("iteration-{number:04}/import"))?;
         Ok(report)
@@ -73,12 +73,12 @@ impl Project {
         let dataset = self.dataset()?;
         let golden = self.pictures_of(&dataset, Split::Golden)?;
         let mut round = GoldenLabels::new();
-        for sample in &set.samples {
-            if !golden.contains_key(&sample.id) {
-                let reason = format!("sample {} is not in the golden set", sample.id);
+        for (id, boxes) in aligned(&dataset, set)? {
+            if !golden.contains_key(&id) {
+                let reason = format!("sample {id} is not in the golden set");
                 return Err(LoopError::Record { path: self.layout.golden_round(iteration), reason });
             }
-            round.insert(sample.id.clone(), sample.boxes.clone().unwrap_or_default());
+            round.insert(id, boxes.unwrap_or_default());
         }
         files::write_json(&self.layout.golden_round(iteration), &round)?;
         Ok(round.len())
@@ -129,4 +129,21 @@ impl Project {
             .collect();
         Ok(waiting.into_keys().cloned().collect())
     }
+}
+
+/// Labels that came back, under the names and class numbers of the dataset. A tool names pictures by their files and may
+/// list the classes in an order of its own: samples are matched by media file, else by id, and classes by name.
+fn aligned(dataset: &Dataset, set: &AnnotationSet) -> Result<BTreeMap<SampleId, Option<Vec<LabelledBox>>>> {
+    let by_file: BTreeMap<&str, &SampleId> =
+        dataset.samples().values().map(|s| (s.file_name.as_str(), &s.id)).collect();
+    let mut labels = BTreeMap::new();
+    for sample in &set.samples {
+        let id = by_file.get(sample.file_name.as_str()).map_or(&sample.id, |id| *id);
+        let mut boxes = sample.boxes.clone();
+        for b in boxes.iter_mut().flatten() {
+            b.class = dataset.schema().index(set.schema.name(b.class).unwrap_or_default())?;
+        }
+        labels.insert(id.clone(), boxes);
+    }
+    Ok(labels)
 }

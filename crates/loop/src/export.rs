@@ -7,7 +7,7 @@ use labelloop_dataset::Dataset;
 use labelloop_formats::{coco, cvat, label_studio};
 
 use crate::project::Project;
-use crate::{Result, files};
+use crate::{LoopError, Result, files};
 
 /// Writes `batch.json` (COCO, no labels yet), the class lists for CVAT and Label Studio and, where a model has looked at
 /// the samples, `pre_annotations.json`. Returns the number of pictures.
@@ -23,6 +23,7 @@ pub fn export_batch(project: &Project, dataset: &Dataset, iteration: u32, folder
         .collect();
     let n_pictures = samples.len();
     let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    std::fs::create_dir_all(folder).map_err(LoopError::io(folder))?;
     coco::write(&folder.join("batch.json"), &set, &coco::WriteOptions::default())?;
     files::write_atomically(
         &folder.join("cvat_labels.json"),

@@ -107,14 +107,18 @@ fn people_are_waited_for_and_their_labels_taken() {
     assert_eq!(phase, Phase::AwaitingReview);
     let (mut set, _) = project.read_coco(&project.layout.batch_export(0).join("batch.json")).unwrap();
     assert!(set.samples.iter().all(|s| s.boxes.is_none()), "a batch goes out unlabelled");
-    let dataset = project.dataset().unwrap();
-    for sample in &mut set.samples {
-        let truth = dataset.boxes(labelloop_dataset::GROUND_TRUTH, &sample.id).unwrap().unwrap();
-        sample.boxes = Some(truth.to_vec());
-    }
+    label_in_another_class_order(&project, &mut set);
     let waiting = Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
     assert_eq!(waiting, Phase::AwaitingReview, "nothing came back yet");
     project.import_batch(0, &set, "anna").unwrap();
+    let dataset = project.dataset().unwrap();
+    for (id, sample) in dataset.samples().iter().filter(|(_, s)| s.batch == Some(0) && s.size.is_some()) {
+        let classes = |field| {
+            let boxes = dataset.boxes(field, id).unwrap().unwrap();
+            boxes.iter().map(|b| b.class).collect::<Vec<_>>()
+        };
+        assert_eq!(classes(HUMAN_LABELS), classes(labelloop_dataset::GROUND_TRUTH), "{}", sample.file_name);
+    }
     let phase = Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
     assert!(matches!(phase, Phase::Finished { .. }), "{phase:?}");
 }
@@ -138,7 +142,8 @@ fn an_outside_trainer_is_fed_and_heard() {
     config.active_learning.max_iterations = 1;
     config.training.kind = labelloop_loop::config::TrainerKind::Command;
     // This trainer finds nothing; it proves the road there and back.
-    let script = "test -s {data_yaml} && ls {train_dir}/labels | grep -q txt && printf '[]' > {output}";
+    let script =
+        "test -s {data_yaml} && find {train_dir} -name '*.txt' | grep -q txt && printf '[]' > {output}";
     config.training.command = ["sh", "-c", script].map(str::to_owned).to_vec();
     let project = project(dir.path(), &config);
     Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
@@ -158,4 +163,20 @@ fn an_outside_trainer_that_fails_halts_the_run_and_loses_nothing() {
     assert!(failed.contains('7') && failed.contains("no memory"), "{failed}");
     let resumed = Run::begin(&project, Begin::Resume, &Silent).unwrap();
     assert_eq!(resumed.state().step, labelloop_loop::state::Step::Train);
+}
+
+/// Labels a batch as a tool would give it back: pictures named by file, classes in an order of its own.
+fn label_in_another_class_order(project: &Project, set: &mut labelloop_core::AnnotationSet) {
+    let dataset = project.dataset().unwrap();
+    let names = dataset.schema().names();
+    let last = names.len() as u32 - 1;
+    set.schema = labelloop_core::ClassSchema::new(names.iter().rev().cloned()).unwrap();
+    for sample in &mut set.samples {
+        let known = dataset.samples().values().find(|s| s.file_name == sample.file_name).unwrap();
+        let mut boxes = dataset.boxes(labelloop_dataset::GROUND_TRUTH, &known.id).unwrap().unwrap().to_vec();
+        for b in &mut boxes {
+            b.class = labelloop_core::ClassIdx(last - b.class.0);
+        }
+        sample.boxes = Some(boxes);
+    }
 }
