@@ -18,7 +18,7 @@ pub struct Written {
 /// Writes the plots into `metrics/convergence_plots` and the page to `report.html`.
 ///
 /// # Errors
-/// [`ReportError`] naming the file.
+/// [`crate::ReportError`] naming the file.
 pub fn write(layout: &Layout, input: &ReportInput) -> Result<Written> {
     let drawn = plots(input)?;
     let mut paths = Vec::new();
