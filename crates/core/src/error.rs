@@ -26,6 +26,12 @@ pub enum CoreError {
         /// What it should have been.
         expected: &'static str,
     },
+    /// A stated area that is none.
+    #[error("area {found}: expected a finite number of at least 0")]
+    InvalidArea {
+        /// The area as given.
+        found: f64,
+    },
     /// An image side of zero pixels.
     #[error("image size {width} x {height}: expected both sides to be at least 1")]
     InvalidImageSize {
