@@ -16,7 +16,11 @@ pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> FormatError {
 
 /// The text of a file without its byte order mark.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(io_error(path))?;
+    text_of(path, fs::read(path).map_err(io_error(path))?)
+}
+
+/// The text of a file's bytes without their byte order mark; the path is for messages.
+pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
     let mut text = String::from_utf8(bytes).map_err(|e| {
         let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|b| **b == b'\n').count();

@@ -61,7 +61,11 @@ impl<'a> Object<'a> {
 /// The text of a JSON file. `NaN` and infinities, which some programs write although JSON has no such words, become
 /// texts of the same length, so that one bad number does not cost the file.
 pub(crate) fn read(path: &Path, notes: &mut Notes) -> Result<String> {
-    let text = files::read_text(path)?;
+    without_words(files::read_text(path)?, notes)
+}
+
+/// [`read`] of a text that was read already.
+pub(crate) fn without_words(text: String, notes: &mut Notes) -> Result<String> {
     if !text.contains("NaN") && !text.contains("Infinity") {
         return Ok(text);
     }

@@ -49,11 +49,12 @@ pub fn read_detections_with(
     Ok((detections, notes.into_warnings()))
 }
 
-fn detection<'d>(
+/// What stands for the picture, and what was found in it.
+pub(super) fn detection<T: Copy>(
     mut record: Record<'_>,
-    samples: &BTreeMap<&CocoId, &'d SampleId>,
+    samples: &BTreeMap<&CocoId, T>,
     classes: &BTreeMap<i64, ClassIdx>,
-) -> Result<(&'d SampleId, ScoredBox), WarningKind> {
+) -> Result<(T, ScoredBox), WarningKind> {
     let image: CocoId = record.required("image_id", "a whole number or a text")?;
     let place = format!("{}.image_id", record.place);
     let sample =

@@ -37,6 +37,7 @@
 mod detections;
 mod ids;
 mod read;
+mod rows;
 mod write;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ use serde::{Deserialize, Serialize};
 
 pub use detections::{Detections, read_detections, read_detections_with, write_detections};
 pub use read::read;
+pub use rows::{CocoRows, detection_rows_from_slice, read_detection_rows, read_rows, rows_from_slice};
 pub use write::write;
 
 use crate::{Result, Strictness, Warning, WithoutAnnotations};

@@ -48,16 +48,16 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<CocoDataset> {
     Ok(CocoDataset { set, warnings: notes.into_warnings(), image_ids, category_ids: categories.ids })
 }
 
-struct Reader<'r, 'a> {
-    source: &'r Source<'a>,
-    notes: &'r mut Notes,
-    options: &'r ReadOptions,
+pub(super) struct Reader<'r, 'a> {
+    pub(super) source: &'r Source<'a>,
+    pub(super) notes: &'r mut Notes,
+    pub(super) options: &'r ReadOptions,
 }
 
-struct Categories {
-    schema: ClassSchema,
-    ids: Vec<i64>,
-    index: BTreeMap<i64, ClassIdx>,
+pub(super) struct Categories {
+    pub(super) schema: ClassSchema,
+    pub(super) ids: Vec<i64>,
+    pub(super) index: BTreeMap<i64, ClassIdx>,
     /// The list as written, where it says more than names numbered from 1.
     kept: Option<String>,
 }
@@ -69,10 +69,10 @@ struct Images {
     skipped: BTreeSet<CocoId>,
 }
 
-const ID: &str = "a whole number or a text";
+pub(super) const ID: &str = "a whole number or a text";
 
 impl<'a> Reader<'_, 'a> {
-    fn categories(&mut self, top: &mut Object<'a>) -> Result<Categories> {
+    pub(super) fn categories(&mut self, top: &mut Object<'a>) -> Result<Categories> {
         let list = top.take("categories").ok_or_else(|| self.source.structure("categories", "a list"))?;
         let mut names = BTreeMap::new();
         let mut plain = true;
@@ -283,12 +283,7 @@ fn annotation(
     };
     let class = class_of(&mut record, &categories.index)?;
     let bbox = bbox_of(&mut record)?;
-    let area: Option<f64> = record.optional("area", "a number of square pixels, at least 0")?;
-    if area.is_some_and(|a| !(0.0 <= a)) {
-        let place = format!("{}.area", record.place);
-        let found = area.map(json::number).unwrap_or_default();
-        return Err(WarningKind::InvalidValue { place, expected: "a number of at least 0", found });
-    }
+    let area = area_of(&mut record)?;
     let label = LabelledBox {
         class,
         bbox,
@@ -318,7 +313,17 @@ pub(super) fn bbox_of(record: &mut Record<'_>) -> Result<BBox, WarningKind> {
         .map_err(|reason| WarningKind::Refused { place: format!("{}.bbox", record.place), reason })
 }
 
-fn crowd_of(record: &mut Record<'_>) -> Result<bool, WarningKind> {
+pub(super) fn area_of(record: &mut Record<'_>) -> Result<Option<f64>, WarningKind> {
+    let area: Option<f64> = record.optional("area", "a number of square pixels, at least 0")?;
+    if area.is_some_and(|a| !(0.0 <= a)) {
+        let place = format!("{}.area", record.place);
+        let found = area.map(json::number).unwrap_or_default();
+        return Err(WarningKind::InvalidValue { place, expected: "a number of at least 0", found });
+    }
+    Ok(area)
+}
+
+pub(super) fn crowd_of(record: &mut Record<'_>) -> Result<bool, WarningKind> {
     match record.fields.take("iscrowd") {
         None => Ok(false),
         Some(raw) => match raw.get() {
