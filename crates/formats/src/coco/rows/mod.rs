@@ -5,6 +5,14 @@
 //! here. What costs a label or a detection is.
 
 mod careful;
+mod detections;
+mod digits;
+mod labels;
+mod lookup;
+mod number;
+mod parallel;
+mod records;
+mod scan;
 
 use std::fs;
 use std::path::Path;
@@ -63,7 +71,10 @@ pub struct CocoRows {
 /// would-be warning under [`Strictness::Strict`].
 pub fn read_rows(path: &Path, strictness: Strictness) -> Result<CocoRows> {
     let bytes = fs::read(path).map_err(io_error(path))?;
-    careful::labels(path, bytes, strictness)
+    match labels::labels(&bytes) {
+        Some(rows) => Ok(rows),
+        None => careful::labels(path, bytes, strictness),
+    }
 }
 
 /// [`read_rows`] from bytes in memory; the path is for messages.
@@ -71,7 +82,10 @@ pub fn read_rows(path: &Path, strictness: Strictness) -> Result<CocoRows> {
 /// # Errors
 /// As [`read_rows`], but never [`crate::FormatError::Io`].
 pub fn rows_from_slice(path: &Path, bytes: &[u8], strictness: Strictness) -> Result<CocoRows> {
-    careful::labels(path, bytes.to_vec(), strictness)
+    match labels::labels(bytes) {
+        Some(rows) => Ok(rows),
+        None => careful::labels(path, bytes.to_vec(), strictness),
+    }
 }
 
 /// Reads detections in COCO's results format, a list of `{image_id, category_id, bbox, score}`, in the order of the
@@ -105,7 +119,10 @@ pub fn read_detection_rows(
     strictness: Strictness,
 ) -> Result<(Vec<DetectionRow>, Vec<Warning>)> {
     let bytes = fs::read(path).map_err(io_error(path))?;
-    careful::detections(path, bytes, of, strictness)
+    match detections::detections(&bytes, of) {
+        Some(rows) => Ok((rows, Vec::new())),
+        None => careful::detections(path, bytes, of, strictness),
+    }
 }
 
 /// [`read_detection_rows`] from bytes in memory; the path is for messages.
@@ -118,5 +135,8 @@ pub fn detection_rows_from_slice(
     of: &CocoRows,
     strictness: Strictness,
 ) -> Result<(Vec<DetectionRow>, Vec<Warning>)> {
-    careful::detections(path, bytes.to_vec(), of, strictness)
+    match detections::detections(bytes, of) {
+        Some(rows) => Ok((rows, Vec::new())),
+        None => careful::detections(path, bytes.to_vec(), of, strictness),
+    }
 }
