@@ -1,7 +1,7 @@
 use labelloop_core::{ClassSchema, Seed};
 use serde::{Deserialize, Serialize};
 
-use crate::golden::{Sorted, check_same_images, require, sorted_round};
+use crate::golden::{Sorted, check_same_items, require, sorted_round};
 use crate::{GoldenImage, Result, match_boxes};
 
 /// Parameters of [`agreement`] and [`noise_ceiling`](crate::noise_ceiling), before they are checked.
@@ -139,7 +139,7 @@ impl AgreementValidParams {
     }
 }
 
-type Pair<'r, 'a> = (Sorted<'r, 'a>, Sorted<'r, 'a>);
+type Pair<'r, 'a> = (Sorted<'r, 'a, GoldenImage<'a>>, Sorted<'r, 'a, GoldenImage<'a>>);
 
 pub(crate) fn same_images<'r, 'a>(
     first: &'r [GoldenImage<'a>],
@@ -148,7 +148,7 @@ pub(crate) fn same_images<'r, 'a>(
 ) -> Result<Pair<'r, 'a>> {
     let a = sorted_round("the first round", first, schema)?;
     let b = sorted_round("the second round", second, schema)?;
-    check_same_images("the second round", &b, &a)?;
+    check_same_items("the second round", &b, &a)?;
     Ok((a, b))
 }
 

@@ -14,14 +14,14 @@ pub enum QaError {
         /// What it should have been.
         expected: &'static str,
     },
-    /// A golden set without images.
-    #[error("{round} has no images: expected at least one")]
+    /// A golden set without images or scans.
+    #[error("{round} has no samples: expected at least one")]
     NoImages {
         /// Which round.
         round: String,
     },
     /// The same image twice in one round.
-    #[error("{round} holds image {id} more than once: expected distinct images")]
+    #[error("{round} holds sample {id} more than once: expected distinct samples")]
     DuplicateImage {
         /// Which round.
         round: String,
@@ -29,7 +29,7 @@ pub enum QaError {
         id: SampleId,
     },
     /// Images of the reference that a round lacks.
-    #[error("{round} lacks {} of the {n_expected} reference images, first {}: expected all of them", missing.len(), missing.first().map_or("", |id| id.as_str()))]
+    #[error("{round} lacks {} of the {n_expected} reference samples, first {}: expected all of them", missing.len(), missing.first().map_or("", |id| id.as_str()))]
     MissingImages {
         /// Which round.
         round: String,
@@ -39,7 +39,7 @@ pub enum QaError {
         n_expected: usize,
     },
     /// Images of a round that the reference lacks.
-    #[error("{round} holds {} images that the reference lacks, first {}: expected the reference's images only", extra.len(), extra.first().map_or("", |id| id.as_str()))]
+    #[error("{round} holds {} samples that the reference lacks, first {}: expected the reference's samples only", extra.len(), extra.first().map_or("", |id| id.as_str()))]
     ExtraImages {
         /// Which round.
         round: String,
@@ -59,7 +59,9 @@ pub enum QaError {
         expected: (u32, u32),
     },
     /// A box of a class beyond the schema.
-    #[error("box {box_idx} of image {id} in {round} has class {found}: expected a number below {n_classes}")]
+    #[error(
+        "object {box_idx} of sample {id} in {round} has class {found}: expected a number below {n_classes}"
+    )]
     ClassOutOfSchema {
         /// Which round.
         round: String,

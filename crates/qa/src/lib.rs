@@ -20,10 +20,11 @@ pub use checks::{
 };
 pub use error::{QaError, Result};
 pub use golden::{
-    Attribution, Design, Finding, GoldenImage, GoldenParams, GoldenReport, GoldenValidParams, Margins, Note,
-    Part, Round, Statistic, StatisticResult, Verdict, golden_check, label_digest,
+    Attribution, CuboidGoldenParams, CuboidGoldenValidParams, CuboidMargins, Design, Finding, GoldenImage,
+    GoldenParams, GoldenReport, GoldenScan, GoldenValidParams, Margins, Note, Part, Round, ScanRound,
+    Statistic, StatisticResult, Verdict, golden_check, golden_check_cuboids, label_digest, scan_digest,
 };
 pub use history::{History, HistoryEntry, Upsert};
-pub use matching::{Matching, match_boxes};
+pub use matching::{Matching, match_boxes, match_cuboids};
 pub use skew::{ClassShift, ClassSkew, class_skew};
 pub use totals::{ClassTotal, LabelTotals};

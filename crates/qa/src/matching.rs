@@ -1,13 +1,14 @@
-use labelloop_core::LabelledBox;
+use labelloop_core::{LabelledBox, LabelledCuboid};
 
-/// Who is who between two sets of boxes of one picture.
+/// Who is who between two sets of labels of one picture or scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matching {
-    /// Reference position, other position, IoU; in the order of reference positions.
+    /// Reference position, other position, IoU (of cuboids: metres between the centres); in the order of reference
+    /// positions.
     pub pairs: Vec<(usize, usize, f64)>,
     /// Reference objects without a partner.
     pub unmatched_reference: Vec<usize>,
-    /// Other boxes without a partner.
+    /// Other labels without a partner.
     pub unmatched_other: Vec<usize>,
 }
 
@@ -43,21 +44,71 @@ pub fn match_boxes(reference: &[LabelledBox], other: &[LabelledBox], iou_thresho
     candidates.sort_by(|a, b| {
         b.2.total_cmp(&a.2).then(other_class(a).cmp(&other_class(b))).then((a.0, a.1).cmp(&(b.0, b.1)))
     });
-    let mut taken_reference = vec![false; reference.len()];
-    let mut taken_other = vec![false; other.len()];
-    let mut pairs = Vec::new();
-    for (r, o, iou) in candidates {
-        if !taken_reference[r] && !taken_other[o] {
-            (taken_reference[r], taken_other[o]) = (true, true);
-            pairs.push((r, o, iou));
-        }
-    }
-    pairs.sort_unstable_by_key(|p| p.0);
+    let (pairs, [taken_reference, taken_other]) = first_come(candidates, reference.len(), other.len());
     Matching {
         pairs,
         unmatched_reference: left_over(reference, &taken_reference, &[]),
         unmatched_other: left_over(other, &taken_other, reference),
     }
+}
+
+/// Pairs cuboids of one scan by place, whatever their class: the pair whose centres are closest on the ground, then the
+/// closest of what is left, up to `max_distance` metres. Among equal distances a pair of one class goes first, then the
+/// lower positions. Cuboids of different frames are never paired.
+///
+/// Distance rather than overlap, since thin objects that are off by their own width overlap with nothing (nuScenes,
+/// Caesar et al. 2020, section 3.1, for the same reason). O(n m log(n m)) for n and m cuboids.
+///
+/// ```
+/// use labelloop_core::{ClassIdx, Cuboid, CuboidFrame, LabelledCuboid};
+/// use labelloop_qa::match_cuboids;
+///
+/// let car = |x| LabelledCuboid {
+///     class: ClassIdx(0),
+///     cuboid: Cuboid::new([x, 0.0, 0.0], [4.2, 1.8, 1.5], 0.0, CuboidFrame::Lidar).unwrap(),
+///     annotator: None,
+/// };
+/// let m = match_cuboids(&[car(10.0), car(30.0)], &[car(10.5)], 2.0);
+/// assert_eq!((m.pairs, m.unmatched_reference), (vec![(0, 0, 0.5)], vec![1]));
+/// ```
+pub fn match_cuboids(reference: &[LabelledCuboid], other: &[LabelledCuboid], max_distance: f64) -> Matching {
+    let mut candidates: Vec<(usize, usize, f64)> = Vec::new();
+    for (r, a) in reference.iter().enumerate() {
+        for (o, b) in other.iter().enumerate().filter(|(_, b)| a.cuboid.frame() == b.cuboid.frame()) {
+            let ([ax, ay, _], [bx, by, _]) = (a.cuboid.centre(), b.cuboid.centre());
+            let distance = (bx - ax).hypot(by - ay);
+            if distance <= max_distance {
+                candidates.push((r, o, distance));
+            }
+        }
+    }
+    let other_class = |c: &(usize, usize, f64)| reference[c.0].class != other[c.1].class;
+    candidates.sort_by(|a, b| {
+        a.2.total_cmp(&b.2).then(other_class(a).cmp(&other_class(b))).then((a.0, a.1).cmp(&(b.0, b.1)))
+    });
+    let (pairs, taken) = first_come(candidates, reference.len(), other.len());
+    let [unmatched_reference, unmatched_other] =
+        taken.map(|t| t.iter().enumerate().filter(|(_, taken)| !**taken).map(|(i, _)| i).collect());
+    Matching { pairs, unmatched_reference, unmatched_other }
+}
+
+/// Reference position, other position, IoU or distance.
+type Pair = (usize, usize, f64);
+
+/// Takes candidates in their order where both sides are still free. Gives the pairs in the order of the reference, and
+/// who was taken on either side.
+fn first_come(candidates: Vec<Pair>, n_reference: usize, n_other: usize) -> (Vec<Pair>, [Vec<bool>; 2]) {
+    let mut taken_reference = vec![false; n_reference];
+    let mut taken_other = vec![false; n_other];
+    let mut pairs = Vec::new();
+    for (r, o, closeness) in candidates {
+        if !taken_reference[r] && !taken_other[o] {
+            (taken_reference[r], taken_other[o]) = (true, true);
+            pairs.push((r, o, closeness));
+        }
+    }
+    pairs.sort_unstable_by_key(|p| p.0);
+    (pairs, [taken_reference, taken_other])
 }
 
 /// Boxes without a partner that are no crowds and lie in none of the excusing crowds.
@@ -77,7 +128,7 @@ fn left_over(boxes: &[LabelledBox], taken: &[bool], excuses: &[LabelledBox]) -> 
 
 #[cfg(test)]
 mod tests {
-    use labelloop_core::{BBox, ClassIdx};
+    use labelloop_core::{BBox, ClassIdx, Cuboid, CuboidFrame};
     use proptest::prelude::*;
 
     use super::*;
@@ -115,7 +166,53 @@ mod tests {
         assert_eq!((m.unmatched_reference.len(), m.unmatched_other.len()), (1, 1));
     }
 
+    fn cuboid(class: u32, x: f64) -> LabelledCuboid {
+        let cuboid = Cuboid::new([x, 0.0, 0.0], [4.0, 2.0, 1.5], 0.0, CuboidFrame::Lidar).unwrap();
+        LabelledCuboid { class: ClassIdx(class), cuboid, annotator: None }
+    }
+
+    #[test]
+    fn closer_cuboids_go_first_and_the_class_decides_among_equals() {
+        let m = match_cuboids(&[cuboid(0, 0.0), cuboid(0, 1.5)], &[cuboid(0, 1.0)], 2.0);
+        assert_eq!((&m.pairs[..], &m.unmatched_reference[..]), (&[(1, 0, 0.5)][..], &[0][..]));
+        let m = match_cuboids(&[cuboid(1, 0.0)], &[cuboid(0, 1.0), cuboid(1, -1.0)], 2.0);
+        assert_eq!((&m.pairs[..], &m.unmatched_other[..]), (&[(0, 1, 1.0)][..], &[0][..]));
+    }
+
     proptest! {
+        #[test]
+        fn cuboids_are_paired_as_a_slow_search_pairs_them(
+            a in prop::collection::vec((0u32..2, 0..40i32), 0..8),
+            b in prop::collection::vec((0u32..2, 0..40i32), 0..8),
+        ) {
+            let [a, b] = [a, b].map(|v| {
+                v.into_iter().map(|(c, x)| cuboid(c, f64::from(x) / 4.0)).collect::<Vec<_>>()
+            });
+            let m = match_cuboids(&a, &b, 2.0);
+            // Definition: again and again the best pair of what is left.
+            let (mut left, mut right): (Vec<usize>, Vec<usize>) = ((0..a.len()).collect(), (0..b.len()).collect());
+            let mut expected = Vec::new();
+            loop {
+                let rank = |r: usize, o: usize| {
+                    let d = (a[r].cuboid.centre()[0] - b[o].cuboid.centre()[0]).abs();
+                    (d, a[r].class != b[o].class, r, o)
+                };
+                let mut best: Option<(f64, bool, usize, usize)> = None;
+                for (r, o) in left.iter().flat_map(|r| right.iter().map(move |o| (*r, *o))) {
+                    let found = rank(r, o);
+                    if found.0 <= 2.0 && best.is_none_or(|b| found < b) {
+                        best = Some(found);
+                    }
+                }
+                let Some((d, _, r, o)) = best else { break };
+                left.retain(|x| *x != r);
+                right.retain(|x| *x != o);
+                expected.push((r, o, d));
+            }
+            expected.sort_by_key(|p| p.0);
+            prop_assert_eq!((m.pairs, m.unmatched_reference, m.unmatched_other), (expected, left, right));
+        }
+
         #[test]
         fn every_box_is_paired_or_left_over_once(
             a in prop::collection::vec((0u32..3, 0.0..60.0f64, 5.0..20.0f64), 0..12),

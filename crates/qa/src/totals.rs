@@ -1,7 +1,8 @@
 use labelloop_core::ClassSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::GoldenImage;
+use crate::golden::{Item, Mark};
+use crate::{GoldenImage, GoldenScan};
 
 /// Objects of one class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,11 +32,11 @@ pub struct ClassTotal {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelTotals {
-    /// Images looked at.
+    /// Images (or scans) looked at.
     pub n_images: usize,
     /// Images with at least one box.
     pub n_labelled_images: usize,
-    /// Boxes, crowds included.
+    /// Boxes (or cuboids), crowds included.
     pub n_objects: usize,
     /// Boxes by class, in the order of the schema.
     pub classes: Vec<ClassTotal>,
@@ -44,17 +45,26 @@ pub struct LabelTotals {
 impl LabelTotals {
     /// Counts a set of images. Boxes of a class beyond the schema count as objects and under no class.
     pub fn of(images: &[GoldenImage<'_>], schema: &ClassSchema) -> Self {
+        Self::of_items(images, schema)
+    }
+
+    /// Counts a set of scans and their cuboids in the same way.
+    pub fn of_scans(scans: &[GoldenScan<'_>], schema: &ClassSchema) -> Self {
+        Self::of_items(scans, schema)
+    }
+
+    pub(crate) fn of_items<'a, I: Item<'a>>(items: &[I], schema: &ClassSchema) -> Self {
         let mut classes: Vec<ClassTotal> =
             schema.names().iter().map(|name| ClassTotal { name: name.clone(), count: 0 }).collect();
-        for b in images.iter().flat_map(|image| image.boxes) {
-            if let Some(class) = classes.get_mut(b.class.as_usize()) {
+        for mark in items.iter().flat_map(Item::marks) {
+            if let Some(class) = classes.get_mut(mark.class().as_usize()) {
                 class.count += 1;
             }
         }
         Self {
-            n_images: images.len(),
-            n_labelled_images: images.iter().filter(|image| !image.boxes.is_empty()).count(),
-            n_objects: images.iter().map(|image| image.boxes.len()).sum(),
+            n_images: items.len(),
+            n_labelled_images: items.iter().filter(|item| !item.marks().is_empty()).count(),
+            n_objects: items.iter().map(|item| item.marks().len()).sum(),
             classes,
         }
     }

@@ -260,7 +260,8 @@ fn reports_survive_json_and_print_every_class() {
     assert_eq!(back.verdict, report.verdict);
     assert_eq!(back.current_digest, report.current_digest);
     let text = report.to_string();
-    for wanted in ["FAIL", "car", "van", "cyclist", "sign", "per image with labels", "left_empty", "margin"] {
+    for wanted in ["FAIL", "car", "van", "cyclist", "sign", "per sample with labels", "left_empty", "margin"]
+    {
         assert!(text.contains(wanted), "{wanted} is missing in\n{text}");
     }
 }
@@ -279,7 +280,7 @@ fn rounds_of_other_images_are_refused_by_name() {
     let message = bad(|r| r.truncate(4)).to_string();
     assert_eq!(
         message,
-        "the current round lacks 1 of the 5 reference images, first golden-0004: expected all of them"
+        "the current round lacks 1 of the 5 reference samples, first golden-0004: expected all of them"
     );
     assert!(matches!(bad(|r| r.truncate(0)), QaError::NoImages { .. }));
     assert!(matches!(bad(|r| r.push(r[0])), QaError::DuplicateImage { .. }));

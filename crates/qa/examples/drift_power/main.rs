@@ -6,12 +6,16 @@
 use std::time::Instant;
 
 use labelloop_core::Seed;
-use labelloop_qa::{GoldenParams, GoldenReport, Statistic, Verdict, golden_check};
+use labelloop_qa::{
+    CuboidGoldenParams, GoldenParams, GoldenReport, Statistic, Verdict, golden_check, golden_check_cuboids,
+};
 use rayon::prelude::*;
 
 mod simulate;
+mod simulate_scans;
 
 use simulate::{Errors, Golden, Labels};
+use simulate_scans::{GoldenScans, ScanErrors, ScanLabels};
 
 const N_CALIBRATION: usize = 3;
 
@@ -20,10 +24,7 @@ fn main() {
     println!(
         "100 golden images, about 700 objects, {N_CALIBRATION} calibration rounds, {runs} runs per row\n"
     );
-    println!(
-        "{:<34} {:>6} {:>6} {:>6} {:>6} {:>8} {:>8}",
-        "current round", "FAIL", "WARN", "INC.", "PASS", "p <= .05", "named"
-    );
+    header();
     let still = Errors::default();
     row("as before", runs, 0.0, still, &[]);
     row("as before, rounds wobble 0.4%", runs, 0.004, still, &[]);
@@ -40,15 +41,77 @@ fn main() {
     row("missed 5%", runs, 0.0, Errors { miss: 0.06, miss_small: 0.09, ..still }, &[Statistic::Missed]);
     row("small missed 15%", runs, 0.0, Errors { miss_small: 0.19, ..still }, &[Statistic::MissedSmall]);
     row("images left empty 5%", runs, 0.0, Errors { empty: 0.05, ..still }, &[Statistic::LeftEmpty]);
+    scans(runs);
     speed();
+}
+
+fn header() {
+    println!(
+        "{:<34} {:>6} {:>6} {:>6} {:>6} {:>8} {:>8}",
+        "current round", "FAIL", "WARN", "INC.", "PASS", "p <= .05", "named"
+    );
+}
+
+/// The same for point clouds.
+fn scans(runs: u64) {
+    println!(
+        "\n120 golden scans, about 960 cuboids, {N_CALIBRATION} calibration rounds, {runs} runs per row\n"
+    );
+    header();
+    let still = ScanErrors::default();
+    let rows = [
+        ("as before", still, None),
+        ("classes swapped 5%", ScanErrors { swap: 0.06, ..still }, Some(Statistic::WrongClass)),
+        ("missed 5%", ScanErrors { miss: 0.06, ..still }, Some(Statistic::Missed)),
+        ("spurious 8%", ScanErrors { spurious: 0.10, ..still }, Some(Statistic::Spurious)),
+        ("heading backwards 4%", ScanErrors { flip: 0.045, ..still }, Some(Statistic::Flipped)),
+        ("sides shrunk 5%", ScanErrors { scale: 0.95, ..still }, Some(Statistic::LogSize)),
+        ("10 cm too high", ScanErrors { shift: [0.0, 0.0, 0.1], ..still }, Some(Statistic::ShiftZ)),
+        (
+            "10 cm along the sensor's x",
+            ScanErrors { shift: [0.1, 0.0, 0.0], ..still },
+            Some(Statistic::ShiftX),
+        ),
+        ("10 cm along the heading", ScanErrors { along: 0.1, ..still }, Some(Statistic::ShiftAlong)),
+        ("turned by 0.05", ScanErrors { turn: 0.05, ..still }, Some(Statistic::Yaw)),
+        ("scans left empty 7%", ScanErrors { empty: 0.07, ..still }, Some(Statistic::LeftEmpty)),
+    ];
+    for (name, errors, wanted) in rows {
+        let reports: Vec<GoldenReport> =
+            (0..runs).into_par_iter().map(|run| one_run_of_scans(run, errors)).collect();
+        print_row(name, &reports, wanted.as_slice());
+    }
+}
+
+fn one_run_of_scans(run: u64, errors: ScanErrors) -> GoldenReport {
+    let seed = Seed::new(run);
+    let golden = GoldenScans::generate(120, seed);
+    let calibration: Vec<ScanLabels> = (0..N_CALIBRATION as u64)
+        .map(|k| golden.annotate(&ScanErrors::default(), seed.stream("calibration").stream(&k.to_string())))
+        .collect();
+    let rounds: Vec<_> = calibration.iter().map(|labels| golden.round(labels)).collect();
+    let current = golden.annotate(&errors, seed.stream("current"));
+    let params = CuboidGoldenParams { seed, ..CuboidGoldenParams::default() };
+    golden_check_cuboids(
+        &golden.round(&golden.truth),
+        &rounds,
+        &golden.round(&current),
+        &golden.schema,
+        &params,
+    )
+    .expect("simulated rounds show the reference's scans")
 }
 
 /// One line of the table: `errors` in the current round, `wobble` the deviation of the scale of whole rounds.
 fn row(name: &str, runs: u64, wobble: f64, errors: Errors, wanted: &[Statistic]) {
     let reports: Vec<GoldenReport> =
         (0..runs).into_par_iter().map(|run| one_run(run, wobble, errors)).collect();
+    print_row(name, &reports, wanted);
+}
+
+fn print_row(name: &str, reports: &[GoldenReport], wanted: &[Statistic]) {
     let share = |holds: &dyn Fn(&GoldenReport) -> bool| {
-        reports.iter().filter(|r| holds(r)).count() as f64 / runs.max(1) as f64
+        reports.iter().filter(|r| holds(r)).count() as f64 / reports.len().max(1) as f64
     };
     let of = |verdict: Verdict| share(&|r| r.verdict == verdict);
     let is_named = |r: &GoldenReport| r.named().is_some_and(|s| wanted.contains(&s));

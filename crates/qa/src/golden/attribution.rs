@@ -2,19 +2,22 @@ use labelloop_core::ClassSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::records::{Cell, Record};
-use super::{GoldenValidParams, Statistic};
+use super::Statistic;
+use super::records::{Band, Cell, Record};
 
 /// Where an effect sits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attribution {
     /// The statistic that names the drift.
     pub statistic: Statistic,
-    /// By class of the reference object (of the box itself where it is spurious), largest contribution first.
+    /// By class of the reference object (of the label itself where it is spurious), largest contribution first.
     pub classes: Vec<Part>,
-    /// By size of the reference object: small, medium, large.
+    /// Boxes by size of the reference object: small, medium, large. Empty for cuboids.
     pub size_bands: Vec<Part>,
-    /// By who drew the box; what is missing counts for who drew most boxes of the image. Empty where nobody is named.
+    /// Cuboids by range of the reference object from the sensor: near, middle, far. Empty for boxes.
+    #[serde(default)]
+    pub range_bands: Vec<Part>,
+    /// By who drew the label; what is missing counts for who drew most labels of the sample. Empty where nobody is named.
     pub annotators: Vec<Part>,
 }
 
@@ -23,7 +26,7 @@ pub struct Attribution {
 pub struct Part {
     /// Its name.
     pub name: String,
-    /// Objects (or images) that the current rate is over.
+    /// Objects (or samples) that the current rate is over.
     pub n: usize,
     /// Rate in the current round; none where there is nothing to divide by.
     pub current: Option<f64>,
@@ -36,46 +39,37 @@ pub struct Part {
 /// Records by round (the current one first).
 pub(crate) type Records<'a> = [Vec<Record<'a>>];
 
-pub(crate) fn attribute(
-    statistic: Statistic,
-    rounds: &Records<'_>,
-    schema: &ClassSchema,
-    params: &GoldenValidParams,
-) -> Attribution {
-    let p = params.get();
+pub(crate) fn attribute(statistic: Statistic, rounds: &Records<'_>, schema: &ClassSchema) -> Attribution {
     let cells = |key: &dyn Fn(&Record<'_>) -> Option<String>| -> Vec<BTreeMap<String, Cell>> {
-        rounds.iter().map(|records| cells_by(records, statistic, p.small_area, key)).collect()
+        rounds.iter().map(|records| cells_by(records, statistic, key)).collect()
     };
     let class = |r: &Record<'_>| r.class.and_then(|c| schema.names().get(c).cloned());
-    let band = |r: &Record<'_>| r.area.map(|a| size_band(a, p.small_area, p.large_area).to_owned());
+    let size = |r: &Record<'_>| match r.band {
+        Some(Band::Size { name, .. }) => Some(name.to_owned()),
+        _ => None,
+    };
+    let range = |r: &Record<'_>| match r.band {
+        Some(Band::Range(name)) => Some(name.to_owned()),
+        _ => None,
+    };
     let annotator = |r: &Record<'_>| r.annotator.map(str::to_owned);
     Attribution {
         statistic,
         classes: parts(&cells(&class), Baseline::Own),
-        size_bands: parts(&cells(&band), Baseline::Own),
+        size_bands: parts(&cells(&size), Baseline::Own),
+        range_bands: parts(&cells(&range), Baseline::Own),
         annotators: parts(&cells(&annotator), Baseline::Everybody),
-    }
-}
-
-fn size_band(area: f64, small: f64, large: f64) -> &'static str {
-    if area < small {
-        "small"
-    } else if area < large {
-        "medium"
-    } else {
-        "large"
     }
 }
 
 fn cells_by(
     records: &[Record<'_>],
     statistic: Statistic,
-    small_area: f64,
     key: &dyn Fn(&Record<'_>) -> Option<String>,
 ) -> BTreeMap<String, Cell> {
     let mut cells: BTreeMap<String, Cell> = BTreeMap::new();
     for record in records {
-        let cell = record.cell(statistic, small_area);
+        let cell = record.cell(statistic);
         if cell != Cell::default()
             && let Some(name) = key(record)
         {

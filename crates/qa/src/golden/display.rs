@@ -1,5 +1,7 @@
 use std::fmt;
 
+use labelloop_core::SliceKind;
+
 use super::{Attribution, Design, Finding, GoldenReport, StatisticResult};
 
 impl fmt::Display for GoldenReport {
@@ -13,7 +15,8 @@ impl fmt::Display for GoldenReport {
             Design::Exchange => format!("{} calibration rounds", self.n_calibration),
             Design::SignFlip => "the margins alone (no calibration round)".to_owned(),
         };
-        writeln!(f, "{} images, {} objects, against {against}", self.n_images, self.n_objects)?;
+        let what = if self.kind == SliceKind::Image { "images" } else { "scans" };
+        writeln!(f, "{} {what}, {} objects, against {against}", self.n_images, self.n_objects)?;
         for note in &self.notes {
             writeln!(f, "note: {note}")?;
         }
@@ -29,11 +32,11 @@ impl GoldenReport {
     fn totals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n{:<24} {:>10} {:>10}", "labels", "reference", "current")?;
         let (r, c) = (&self.reference, &self.current);
-        writeln!(f, "{:<24} {:>10} {:>10}", "images with labels", r.n_labelled_images, c.n_labelled_images)?;
+        writeln!(f, "{:<24} {:>10} {:>10}", "samples with labels", r.n_labelled_images, c.n_labelled_images)?;
         writeln!(f, "{:<24} {:>10} {:>10}", "objects", r.n_objects, c.n_objects)?;
         let rows = [
-            ("per image with labels", r.per_labelled_image(), c.per_labelled_image()),
-            ("per image", r.per_image(), c.per_image()),
+            ("per sample with labels", r.per_labelled_image(), c.per_labelled_image()),
+            ("per sample", r.per_image(), c.per_image()),
         ];
         for (name, reference, current) in rows {
             writeln!(f, "{name:<24} {:>10} {:>10}", number(reference, 2), number(current, 2))?;
@@ -83,6 +86,7 @@ fn parts(f: &mut fmt::Formatter<'_>, attribution: &Attribution) -> fmt::Result {
     let lists = [
         ("class", &attribution.classes),
         ("size", &attribution.size_bands),
+        ("range", &attribution.range_bands),
         ("annotator", &attribution.annotators),
     ];
     for (what, list) in lists {

@@ -2,14 +2,14 @@
 
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal};
 
+use super::Statistic;
 use super::permute::Choices;
+use super::protocol::Protocol;
 use super::records::Cell;
-use super::statistic::N_STATISTICS;
-use super::{GoldenValidParams, Statistic};
 
 /// Cells by round (the current one first), image and statistic.
-pub(crate) struct Sums {
-    pub(crate) rounds: Vec<Vec<[Cell; N_STATISTICS]>>,
+pub(crate) struct Sums<const N: usize> {
+    pub(crate) rounds: Vec<Vec<[Cell; N]>>,
 }
 
 /// How far one statistic moved and how well that is known.
@@ -28,7 +28,7 @@ pub(crate) struct Effect {
     pub(crate) offset: f64,
 }
 
-impl Sums {
+impl<const N: usize> Sums<N> {
     pub(crate) fn n_images(&self) -> usize {
         self.rounds.first().map_or(0, Vec::len)
     }
@@ -59,9 +59,8 @@ impl Sums {
     }
 
     /// What is subtracted from a rate before it is tested.
-    fn offset(&self, s: usize, params: &GoldenValidParams) -> f64 {
-        let statistic = Statistic::ALL[s];
-        if self.is_calibrated() || statistic.is_signed() { 0.0 } else { params.margin(statistic, false) }
+    fn offset(&self, s: usize, protocol: &Protocol<N>) -> f64 {
+        if self.is_calibrated() || protocol.list[s].is_signed() { 0.0 } else { protocol.margins[s] }
     }
 
     /// Rows of the permutation test.
@@ -69,11 +68,11 @@ impl Sums {
     /// Calibrated, with K earlier rounds: `(K + 1) / K (u_r - mean of u)` for each round r, where `u` is the value of
     /// the image less the pooled rate times its exposure; summed over images this is current minus mean of the others.
     /// Uncalibrated: plus and minus the value less the offset times its exposure.
-    pub(crate) fn choices(&self, params: &GoldenValidParams) -> Choices {
-        let offsets: [f64; N_STATISTICS] = std::array::from_fn(|s| {
-            if self.is_calibrated() { self.pooled_rate(s) } else { self.offset(s, params) }
+    pub(crate) fn choices(&self, protocol: &Protocol<N>) -> Choices<N> {
+        let offsets: [f64; N] = std::array::from_fn(|s| {
+            if self.is_calibrated() { self.pooled_rate(s) } else { self.offset(s, protocol) }
         });
-        let residual = |round: usize, i: usize| -> [f64; N_STATISTICS] {
+        let residual = |round: usize, i: usize| -> [f64; N] {
             let cells = &self.rounds[round][i];
             std::array::from_fn(|s| cells[s].value - offsets[s] * cells[s].exposure)
         };
@@ -85,24 +84,23 @@ impl Sums {
                 rows.extend([observed, observed.map(|x| -x)]);
                 continue;
             }
-            let of_rounds: Vec<[f64; N_STATISTICS]> = (0..n_choices).map(|r| residual(r, i)).collect();
+            let of_rounds: Vec<[f64; N]> = (0..n_choices).map(|r| residual(r, i)).collect();
             let factor = n_choices as f64 / (n_choices - 1) as f64;
-            let mean: [f64; N_STATISTICS] =
+            let mean: [f64; N] =
                 std::array::from_fn(|s| of_rounds.iter().map(|u| u[s]).sum::<f64>() / n_choices as f64);
             rows.extend(of_rounds.iter().map(|u| std::array::from_fn(|s| factor * (u[s] - mean[s]))));
         }
-        Choices { rows, n_choices }
+        Choices { rows, n_choices, signed: protocol.list.map(Statistic::is_signed) }
     }
 
-    /// The effect of one statistic; `sd` is the standard deviation of its sum over rearrangements.
-    pub(crate) fn effect(&self, statistic: Statistic, sd: f64, params: &GoldenValidParams) -> Effect {
-        let s = statistic as usize;
+    /// The effect of the statistic at place `s`; `sd` is the standard deviation of its sum over rearrangements.
+    pub(crate) fn effect(&self, s: usize, sd: f64, protocol: &Protocol<N>) -> Effect {
         let n_rounds = self.rounds.len() as f64;
         let exposure = (0..self.rounds.len()).map(|r| self.total(r, s).exposure).sum::<f64>() / n_rounds;
         let current = self.total(0, s).rate();
         let baseline = if self.is_calibrated() { self.baseline(s) } else { Some(0.0) };
         let per_exposure = |x: f64| if 0.0 < exposure { x / exposure } else { 0.0 };
-        let least = if statistic.is_count() { per_exposure(self.spread_of_one_event()) } else { 0.0 };
+        let least = if protocol.list[s].is_count() { per_exposure(self.spread_of_one_event()) } else { 0.0 };
         let round_variance = self.round_variance(s);
         Effect {
             current,
@@ -111,7 +109,7 @@ impl Sums {
             se: (self.paired_variance(s).max(least * least) + round_variance).sqrt(),
             se_null: per_exposure(sd).max(least),
             round_variance,
-            offset: self.offset(s, params),
+            offset: self.offset(s, protocol),
         }
     }
 
@@ -225,9 +223,12 @@ pub(crate) fn normal_quantile(p: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::GoldenParams;
+    use crate::golden::statistic::N_OF_BOXES;
 
-    fn sums(rounds: &[&[(f64, f64)]]) -> Sums {
-        let wide = |&(value, exposure): &(f64, f64)| [Cell { value, exposure }; N_STATISTICS];
+    const N: usize = N_OF_BOXES;
+
+    fn sums(rounds: &[&[(f64, f64)]]) -> Sums<N> {
+        let wide = |&(value, exposure): &(f64, f64)| [Cell { value, exposure }; N];
         Sums { rounds: rounds.iter().map(|r| r.iter().map(wide).collect()).collect() }
     }
 
@@ -239,15 +240,15 @@ mod tests {
 
     #[test]
     fn rows_of_an_image_add_up_to_zero_and_the_first_is_the_observed_difference() {
-        let params = GoldenParams::default().check().unwrap();
+        let protocol = GoldenParams::default().check().unwrap().protocol(true);
         let s = sums(&[&[(3.0, 5.0), (1.0, 5.0)], &[(1.0, 5.0), (0.0, 5.0)], &[(0.0, 5.0), (1.0, 5.0)]]);
-        let c = s.choices(&params);
+        let c = s.choices(&protocol);
         for image in c.rows.chunks_exact(3) {
             assert!(image.iter().map(|r| r[0]).sum::<f64>().abs() < 1e-12);
         }
         let observed: f64 = c.rows.chunks_exact(3).map(|i| i[0][0]).sum();
         assert!((observed - (4.0 - 1.0)).abs() < 1e-12, "current 4, others 1 on average: {observed}");
-        let e = s.effect(Statistic::Missed, 1.0, &params);
+        let e = s.effect(0, 1.0, &protocol);
         assert!((e.effect.unwrap() - 0.3).abs() < 1e-12);
     }
 

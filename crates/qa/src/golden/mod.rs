@@ -2,20 +2,29 @@
 
 mod attribution;
 mod check;
+mod cuboid_check;
+mod cuboid_params;
 mod display;
 mod effects;
+mod engine;
+mod item;
 mod params;
 mod permute;
+mod protocol;
 mod records;
 mod report;
 mod round;
+mod scan;
 mod statistic;
 
 pub use attribution::{Attribution, Part};
 pub use check::golden_check;
-pub(crate) use params::require;
+pub use cuboid_check::golden_check_cuboids;
+pub use cuboid_params::{CuboidGoldenParams, CuboidGoldenValidParams, CuboidMargins};
+pub(crate) use item::{Item, Mark, Sorted, check_same_items, sorted_round};
 pub use params::{GoldenParams, GoldenValidParams, Margins};
+pub(crate) use protocol::require;
 pub use report::{Design, Finding, GoldenReport, Note, StatisticResult, Verdict};
 pub use round::{GoldenImage, Round, label_digest};
-pub(crate) use round::{Sorted, check_same_images, sorted_round};
+pub use scan::{GoldenScan, ScanRound, scan_digest};
 pub use statistic::Statistic;

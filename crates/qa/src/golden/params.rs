@@ -2,7 +2,9 @@ use labelloop_core::Seed;
 use serde::{Deserialize, Serialize};
 
 use super::Statistic;
-use crate::{QaError, Result};
+use super::protocol::{Protocol, Test, require};
+use super::statistic::N_OF_BOXES;
+use crate::Result;
 
 /// How far a statistic may move before anybody should care; in the unit of its [`Statistic`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -42,9 +44,9 @@ impl Default for Margins {
 }
 
 impl Margins {
-    /// The margin of one statistic.
-    pub fn of(&self, statistic: Statistic) -> f64 {
-        match statistic {
+    /// The margin of one statistic; none for those of cuboids.
+    pub fn of(&self, statistic: Statistic) -> Option<f64> {
+        Some(match statistic {
             Statistic::Missed => self.missed,
             Statistic::MissedSmall => self.missed_small,
             Statistic::Spurious => self.spurious,
@@ -53,7 +55,21 @@ impl Margins {
             Statistic::IouLoss => self.iou_loss,
             Statistic::ShiftX | Statistic::ShiftY => self.shift,
             Statistic::LeftEmpty => self.left_empty,
-        }
+            _ => return None,
+        })
+    }
+
+    fn named(&self) -> [(&'static str, f64); 8] {
+        [
+            ("margins.missed", self.missed),
+            ("margins.missed_small", self.missed_small),
+            ("margins.spurious", self.spurious),
+            ("margins.wrong_class", self.wrong_class),
+            ("margins.log_size", self.log_size),
+            ("margins.iou_loss", self.iou_loss),
+            ("margins.shift", self.shift),
+            ("margins.left_empty", self.left_empty),
+        ]
     }
 }
 
@@ -121,11 +137,25 @@ impl GoldenValidParams {
         &self.0
     }
 
-    /// The margin of a statistic, with or without calibration rounds.
-    pub(crate) fn margin(&self, statistic: Statistic, calibrated: bool) -> f64 {
-        match statistic {
-            Statistic::IouLoss if !calibrated => self.0.uncalibrated_iou_loss,
-            s => self.0.margins.of(s),
+    /// What the engine needs, with or without calibration rounds.
+    pub(crate) fn protocol(&self, is_calibrated: bool) -> Protocol<N_OF_BOXES> {
+        let Margins { missed, missed_small, spurious, wrong_class, log_size, iou_loss, shift, left_empty } =
+            self.0.margins;
+        let iou_loss = if is_calibrated { iou_loss } else { self.0.uncalibrated_iou_loss };
+        Protocol {
+            list: Statistic::BOXES,
+            margins: [
+                missed,
+                missed_small,
+                spurious,
+                wrong_class,
+                log_size,
+                iou_loss,
+                shift,
+                shift,
+                left_empty,
+            ],
+            test: self.0.test(),
         }
     }
 }
@@ -134,18 +164,8 @@ impl GoldenParams {
     /// # Errors
     /// [`QaError::InvalidParam`] with the parameter, its value and its range.
     pub fn check(&self) -> Result<GoldenValidParams> {
+        self.test().check()?;
         let open_unit = "a number above 0 and below 1";
-        require(0.0 < self.level && self.level < 0.5, "level", self.level, "a number above 0 and below 0.5")?;
-        require(
-            self.level <= self.warn_level && self.warn_level < 1.0,
-            "warn_level",
-            self.warn_level,
-            "a number from level to below 1",
-        )?;
-        require(0.5 <= self.power && self.power < 1.0, "power", self.power, "a number from 0.5 to below 1")?;
-        let least = (1.0 / self.level).ceil() - 1.0;
-        let n = self.n_permutations as f64;
-        require(least <= n && n <= 1e7, "n_permutations", n, "from 1 / level - 1 to 10,000,000")?;
         let iou = self.iou_threshold;
         require(0.0 < iou && iou < 1.0, "iou_threshold", iou, open_unit)?;
         let finite = "a finite number of at least 0";
@@ -161,25 +181,32 @@ impl GoldenParams {
             self.large_area,
             "a finite number of at least small_area",
         )?;
-        let m = self.pass_multiple;
-        require(1.0 < m && m.is_finite(), "pass_multiple", m, "a finite number above 1")?;
         let u = self.uncalibrated_iou_loss;
         require(0.0 < u && u < 1.0, "uncalibrated_iou_loss", u, open_unit)?;
-        for statistic in Statistic::ALL {
-            let margin = self.margins.of(statistic);
-            require(0.0 < margin && margin < 1.0, statistic.margin_name(), margin, open_unit)?;
+        for (name, margin) in self.margins.named() {
+            require(0.0 < margin && margin < 1.0, name, margin, open_unit)?;
         }
         Ok(GoldenValidParams(self.clone()))
     }
 }
 
-pub(crate) fn require(holds: bool, name: &'static str, found: f64, expected: &'static str) -> Result<()> {
-    if holds { Ok(()) } else { Err(QaError::InvalidParam { name, found, expected }) }
+impl GoldenParams {
+    fn test(&self) -> Test {
+        Test {
+            level: self.level,
+            warn_level: self.warn_level,
+            power: self.power,
+            n_permutations: self.n_permutations,
+            seed: self.seed,
+            pass_multiple: self.pass_multiple,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::QaError;
 
     fn refused(change: impl Fn(&mut GoldenParams)) -> &'static str {
         let mut params = GoldenParams::default();
@@ -254,6 +281,16 @@ mod tests {
         assert_eq!(refused(|p| p.margins.iou_loss = 0.0), "margins.iou_loss");
         assert_eq!(refused(|p| p.margins.shift = 0.0), "margins.shift");
         assert_eq!(refused(|p| p.margins.left_empty = 0.0), "margins.left_empty");
+    }
+
+    #[test]
+    fn the_protocol_has_the_margins_in_the_order_of_its_list() {
+        let params = GoldenParams::default().check().unwrap();
+        let protocol = params.protocol(true);
+        for (s, margin) in protocol.list.into_iter().zip(protocol.margins) {
+            assert_eq!(params.get().margins.of(s), Some(margin), "{s}");
+        }
+        assert_eq!(params.protocol(false).margins[5], 0.15, "what honest work costs is not known then");
     }
 
     #[test]

@@ -1,10 +1,8 @@
-//! From boxes to numbers: one record per object, and per image the sums that the tests work on.
+//! From labels to numbers: one record per object, and per image or scan the sums that the tests work on.
 
-use labelloop_core::LabelledBox;
-
-use super::statistic::N_STATISTICS;
-use super::{GoldenImage, Statistic};
-use crate::match_boxes;
+use super::Statistic;
+use super::item::Mark;
+use crate::Matching;
 
 /// A value and the number of things it is spread over.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -24,42 +22,89 @@ impl Cell {
     }
 }
 
+/// What a matched label of some geometry is measured by.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Outcome {
-    Matched {
-        same_class: bool,
+pub(crate) enum Measures {
+    Box {
         log_size: f64,
         iou_loss: f64,
         shift: [f64; 2],
     },
+    Cuboid {
+        is_flipped: bool,
+        log_size: f64,
+        size_loss: f64,
+        shift: [f64; 3],
+        along: f64,
+        across: f64,
+        distance: f64,
+        yaw: f64,
+    },
+}
+
+impl Measures {
+    /// What it is in one statistic; none for those of other geometries.
+    fn value(&self, statistic: Statistic) -> Option<f64> {
+        Some(match (self, statistic) {
+            (Self::Box { log_size, .. } | Self::Cuboid { log_size, .. }, Statistic::LogSize) => *log_size,
+            (Self::Box { iou_loss, .. }, Statistic::IouLoss) => *iou_loss,
+            (Self::Box { shift, .. }, Statistic::ShiftX) => shift[0],
+            (Self::Box { shift, .. }, Statistic::ShiftY) => shift[1],
+            (Self::Cuboid { is_flipped, .. }, Statistic::Flipped) => f64::from(u8::from(*is_flipped)),
+            (Self::Cuboid { size_loss, .. }, Statistic::SizeLoss) => *size_loss,
+            (Self::Cuboid { shift, .. }, Statistic::ShiftX) => shift[0],
+            (Self::Cuboid { shift, .. }, Statistic::ShiftY) => shift[1],
+            (Self::Cuboid { shift, .. }, Statistic::ShiftZ) => shift[2],
+            (Self::Cuboid { along, .. }, Statistic::ShiftAlong) => *along,
+            (Self::Cuboid { across, .. }, Statistic::ShiftAcross) => *across,
+            (Self::Cuboid { distance, .. }, Statistic::Distance) => *distance,
+            (Self::Cuboid { yaw, .. }, Statistic::Yaw) => *yaw,
+            (Self::Cuboid { yaw, .. }, Statistic::YawError) => yaw.abs(),
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Outcome {
+    Matched {
+        same_class: bool,
+        measures: Measures,
+    },
     Missed,
     Spurious,
-    /// The image as a whole: it has objects; did it come back without any?
-    Image {
+    /// The sample as a whole: it has objects; did it come back without any?
+    Sample {
         left_empty: bool,
     },
 }
 
-/// What became of one object (or image) in one round.
+/// In which band of size or range an object lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Band {
+    Size { name: &'static str, is_small: bool },
+    Range(&'static str),
+}
+
+/// What became of one object (or sample) in one round.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Record<'a> {
     pub(crate) outcome: Outcome,
-    /// Class of the reference object, or of a spurious box; none for an image.
+    /// Class of the reference object, or of a spurious label; none for a sample.
     pub(crate) class: Option<usize>,
-    /// Area of the reference object, or of a spurious box; none for an image.
-    pub(crate) area: Option<f64>,
+    /// Band of the reference object, or of a spurious label; none for a sample.
+    pub(crate) band: Option<Band>,
     pub(crate) annotator: Option<&'a str>,
 }
 
 impl Record<'_> {
     /// What the record adds to a statistic.
-    pub(crate) fn cell(&self, statistic: Statistic, small_area: f64) -> Cell {
-        let is_small = self.area.is_some_and(|a| a < small_area);
+    pub(crate) fn cell(&self, statistic: Statistic) -> Cell {
+        let is_small = matches!(self.band, Some(Band::Size { is_small: true, .. }));
         let count = |hit: bool| Cell { value: f64::from(u8::from(hit)), exposure: 1.0 };
-        let measure = |value: f64| Cell { value, exposure: 1.0 };
         match (statistic, self.outcome) {
-            (Statistic::LeftEmpty, Outcome::Image { left_empty }) => count(left_empty),
-            (Statistic::LeftEmpty, _) | (_, Outcome::Image { .. }) => Cell::default(),
+            (Statistic::LeftEmpty, Outcome::Sample { left_empty }) => count(left_empty),
+            (Statistic::LeftEmpty, _) | (_, Outcome::Sample { .. }) => Cell::default(),
             (Statistic::Spurious, Outcome::Spurious) => Cell { value: 1.0, exposure: 0.0 },
             (Statistic::Spurious, _) => count(false),
             (_, Outcome::Spurious) => Cell::default(),
@@ -67,72 +112,65 @@ impl Record<'_> {
             (Statistic::MissedSmall, outcome) => count(outcome == Outcome::Missed && is_small),
             (_, Outcome::Missed) => Cell::default(),
             (Statistic::WrongClass, Outcome::Matched { same_class, .. }) => count(!same_class),
-            (Statistic::LogSize, Outcome::Matched { log_size, .. }) => measure(log_size),
-            (Statistic::IouLoss, Outcome::Matched { iou_loss, .. }) => measure(iou_loss),
-            (Statistic::ShiftX, Outcome::Matched { shift, .. }) => measure(shift[0]),
-            (Statistic::ShiftY, Outcome::Matched { shift, .. }) => measure(shift[1]),
+            (_, Outcome::Matched { measures, .. }) => {
+                measures.value(statistic).map_or(Cell::default(), |value| Cell { value, exposure: 1.0 })
+            }
         }
     }
 }
 
-/// All records of one image of one round.
-pub(crate) fn image_records<'a>(
-    reference: &GoldenImage<'a>,
-    labelled: &GoldenImage<'a>,
-    iou_threshold: f64,
+/// All records of one sample of one round, once its labels are matched.
+///
+/// `measure` compares a label with its reference, given the overlap or distance of the match.
+pub(crate) fn records_of<'a, M: Mark>(
+    reference: &'a [M],
+    labelled: &'a [M],
+    matching: &Matching,
+    measure: impl Fn(&M, &M, f64) -> Measures,
+    band: impl Fn(&M) -> Band,
 ) -> Vec<Record<'a>> {
-    let matching = match_boxes(reference.boxes, labelled.boxes, iou_threshold);
-    let of_image = image_annotator(labelled.boxes);
-    let mut records = Vec::with_capacity(reference.boxes.len() + matching.unmatched_other.len() + 1);
-    let record = |b: &LabelledBox, outcome, annotator| Record {
+    let of_sample = main_annotator(labelled);
+    let mut records = Vec::with_capacity(reference.len() + matching.unmatched_other.len() + 1);
+    let record = |mark: &M, outcome, annotator| Record {
         outcome,
-        class: Some(b.class.as_usize()),
-        area: Some(b.effective_area()),
+        class: Some(mark.class().as_usize()),
+        band: Some(band(mark)),
         annotator,
     };
-    for (r, o, iou) in matching.pairs {
-        let (a, b) = (&reference.boxes[r], &labelled.boxes[o]);
-        records.push(record(a, matched(a, b, iou), b.annotator.as_deref().or(of_image)));
+    for &(r, o, closeness) in &matching.pairs {
+        let (a, b) = (&reference[r], &labelled[o]);
+        let outcome =
+            Outcome::Matched { same_class: a.class() == b.class(), measures: measure(a, b, closeness) };
+        records.push(record(a, outcome, b.annotator().or(of_sample)));
     }
-    for r in matching.unmatched_reference {
-        records.push(record(&reference.boxes[r], Outcome::Missed, of_image));
+    for &r in &matching.unmatched_reference {
+        records.push(record(&reference[r], Outcome::Missed, of_sample));
     }
-    for o in matching.unmatched_other {
-        let b = &labelled.boxes[o];
-        records.push(record(b, Outcome::Spurious, b.annotator.as_deref().or(of_image)));
+    for &o in &matching.unmatched_other {
+        let mark = &labelled[o];
+        records.push(record(mark, Outcome::Spurious, mark.annotator().or(of_sample)));
     }
-    if reference.boxes.iter().any(|b| !b.is_crowd) {
-        let outcome = Outcome::Image { left_empty: labelled.boxes.is_empty() };
-        records.push(Record { outcome, class: None, area: None, annotator: of_image });
+    if reference.iter().any(|mark| !mark.is_crowd()) {
+        let outcome = Outcome::Sample { left_empty: labelled.is_empty() };
+        records.push(Record { outcome, class: None, band: None, annotator: of_sample });
     }
     records
 }
 
-/// Both boxes have area, or they would not overlap.
-fn matched(a: &LabelledBox, b: &LabelledBox, iou: f64) -> Outcome {
-    let ((ax, ay), (bx, by)) = (a.bbox.centre(), b.bbox.centre());
-    Outcome::Matched {
-        same_class: a.class == b.class,
-        log_size: 0.5 * (b.bbox.area() / a.bbox.area()).ln(),
-        iou_loss: 1.0 - iou,
-        shift: [(bx - ax) / a.bbox.width(), (by - ay) / a.bbox.height()],
-    }
-}
-
-/// Who drew most boxes of an image answers for what is not there; the first by name among equals.
-fn image_annotator(boxes: &[LabelledBox]) -> Option<&str> {
-    let mut names: Vec<&str> = boxes.iter().filter_map(|b| b.annotator.as_deref()).collect();
+/// Who drew most labels of a sample answers for what is not there; the first by name among equals.
+fn main_annotator<M: Mark>(marks: &[M]) -> Option<&str> {
+    let mut names: Vec<&str> = marks.iter().filter_map(Mark::annotator).collect();
     names.sort_unstable();
     let count = |name: &str| names.iter().filter(|n| **n == name).count();
     names.iter().copied().reduce(|best, name| if count(best) < count(name) { name } else { best })
 }
 
-/// Sums of an image by statistic.
-pub(crate) fn image_cells(records: &[Record<'_>], small_area: f64) -> [Cell; N_STATISTICS] {
-    let mut cells = [Cell::default(); N_STATISTICS];
+/// Sums of a sample by statistic.
+pub(crate) fn cells<const N: usize>(records: &[Record<'_>], list: &[Statistic; N]) -> [Cell; N] {
+    let mut cells = [Cell::default(); N];
     for record in records {
-        for s in Statistic::ALL {
-            cells[s as usize].add(record.cell(s, small_area));
+        for (cell, statistic) in cells.iter_mut().zip(list) {
+            cell.add(record.cell(*statistic));
         }
     }
     cells

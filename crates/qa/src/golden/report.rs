@@ -1,5 +1,6 @@
 use std::fmt;
 
+use labelloop_core::SliceKind;
 use serde::{Deserialize, Serialize};
 
 use super::{Attribution, Statistic};
@@ -70,10 +71,10 @@ pub enum Note {
         min_detectable: f64,
         /// What it has to be for a PASS.
         wanted: f64,
-        /// Images that would do; none where rounds vary too much for any number.
+        /// Images or scans that would do; none where rounds vary too much for any number.
         images_needed: Option<usize>,
     },
-    /// A statistic has nothing to divide by, such as sizes in a round without boxes.
+    /// A statistic has nothing to divide by, such as sizes in a round without labels.
     NotMeasured {
         /// Which.
         statistic: Statistic,
@@ -111,11 +112,11 @@ impl fmt::Display for Note {
             Note::TooFewImages { statistic, min_detectable, wanted, images_needed } => {
                 write!(
                     f,
-                    "too few images: {statistic} is seen from {min_detectable:.4} on, wanted {wanted:.4}; "
+                    "the set is too small: {statistic} is seen from {min_detectable:.4} on, wanted {wanted:.4}; "
                 )?;
                 match images_needed {
-                    Some(n) => write!(f, "about {n} images are needed"),
-                    None => f.write_str("rounds vary too much for any number of images"),
+                    Some(n) => write!(f, "about {n} samples are needed"),
+                    None => f.write_str("rounds vary too much for any number of samples"),
                 }
             }
             Note::NotMeasured { statistic } => write!(f, "{statistic} could not be measured in this round"),
@@ -149,7 +150,7 @@ pub struct StatisticResult {
     pub baseline: Option<f64>,
     /// Current minus baseline.
     pub effect: Option<f64>,
-    /// Normal interval of the effect with coverage `1 - level`, images taken as drawn at random.
+    /// Normal interval of the effect with coverage `1 - level`, samples taken as drawn at random.
     pub interval: Option<[f64; 2]>,
     /// What the effect may be without harm.
     pub margin: f64,
@@ -163,9 +164,13 @@ pub struct StatisticResult {
     pub finding: Finding,
 }
 
-/// The result of [`golden_check`](crate::golden_check). `Display` prints it for people.
+/// The result of [`golden_check`](crate::golden_check) and
+/// [`golden_check_cuboids`](crate::golden_check_cuboids). `Display` prints it for people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GoldenReport {
+    /// What was labelled: pictures with boxes, or point clouds with cuboids.
+    #[serde(default = "pictures")]
+    pub kind: SliceKind,
     /// The conclusion.
     pub verdict: Verdict,
     /// What a reader has to know about it.
@@ -178,13 +183,13 @@ pub struct GoldenReport {
     pub level: f64,
     /// Rearrangements drawn.
     pub n_permutations: usize,
-    /// Images of the golden set.
+    /// Images (or scans) of the golden set.
     pub n_images: usize,
     /// Objects of the reference, without crowds.
     pub n_objects: usize,
     /// Calibration rounds used.
     pub n_calibration: usize,
-    /// One row per statistic, in the order of [`Statistic::ALL`].
+    /// One row per statistic, in the order of [`Statistic::BOXES`] or [`Statistic::CUBOIDS`].
     pub statistics: Vec<StatisticResult>,
     /// Where the drift sits; none where nothing was found.
     pub attribution: Option<Attribution>,
@@ -196,6 +201,11 @@ pub struct GoldenReport {
     pub reference_digest: String,
     /// [`label_digest`](crate::label_digest) of the current round.
     pub current_digest: String,
+}
+
+/// What reports were about before they said so.
+fn pictures() -> SliceKind {
+    SliceKind::Image
 }
 
 impl GoldenReport {
