@@ -196,14 +196,21 @@ pub(crate) struct Sampler {
     is_f1: bool,
 }
 
-struct SampledClass {
+/// One class of a [`Sampler`].
+#[derive(Default)]
+pub(crate) struct SampledClass {
     /// Labels to find, by group.
-    labels: Vec<(usize, u32)>,
+    pub(crate) labels: Vec<(usize, u32)>,
     /// For each threshold the detections that count, best score first: group, and whether it found a label.
-    detections: Vec<Vec<(u32, bool)>>,
+    pub(crate) detections: Vec<Vec<(u32, bool)>>,
 }
 
 impl Sampler {
+    /// Average precision at COCO's recalls from matches made elsewhere.
+    pub(crate) fn from_classes(classes: Vec<SampledClass>) -> Self {
+        Self { classes, recall_thresholds: numpy::linspace(0.0, 1.0, 101), is_f1: false }
+    }
+
     pub(crate) fn new(records: &Partial, units: &Units, metric: Metric) -> Result<Self> {
         let params = records.params().clone().check()?;
         let p = params.get();

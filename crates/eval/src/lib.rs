@@ -8,8 +8,10 @@ mod counts;
 mod error;
 pub mod failures;
 pub mod matching;
+pub mod multiplicity;
 mod overlap;
 pub mod threshold;
+pub mod tide;
 pub mod voc;
 
 pub use case::ImageCase;

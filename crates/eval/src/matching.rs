@@ -146,6 +146,16 @@ pub fn match_image(case: &ImageCase<'_>, iou: f64, min_score: f64) -> Result<Ima
 
 /// [`match_image`] after its checks.
 pub(crate) fn matched(case: &ImageCase<'_>, iou: f64, min_score: f64) -> ImageMatch {
+    matched_above(case, iou, BACKGROUND_IOU, min_score)
+}
+
+/// [`matched`] with another overlap below which there is nothing but background.
+pub(crate) fn matched_above(
+    case: &ImageCase<'_>,
+    iou: f64,
+    background_iou: f64,
+    min_score: f64,
+) -> ImageMatch {
     let pairs = assign(case, iou, min_score);
     let mut labels: Vec<LabelOutcome> = case.labels.iter().map(unfound).collect();
     let mut detections = vec![DetectionOutcome::BelowScore; case.detections.len()];
@@ -157,7 +167,7 @@ pub(crate) fn matched(case: &ImageCase<'_>, iou: f64, min_score: f64) -> ImageMa
                 labels[*gt_idx] = LabelOutcome::Matched { dt_idx: *dt_idx, iou };
                 DetectionOutcome::Matched { gt_idx: *gt_idx, iou }
             }
-            None => error_kind(case, *dt_idx, iou),
+            None => error_kind(case, *dt_idx, iou, background_iou),
         };
     }
     explain_missed(&pairs, &detections, &mut labels);
@@ -209,7 +219,7 @@ fn unfound(label: &labelloop_core::LabelledBox) -> LabelOutcome {
 }
 
 /// Which of TIDE's errors an unmatched detection makes; crowds explain nothing.
-fn error_kind(case: &ImageCase<'_>, dt_idx: usize, iou: f64) -> DetectionOutcome {
+fn error_kind(case: &ImageCase<'_>, dt_idx: usize, iou: f64, background_iou: f64) -> DetectionOutcome {
     let detection = &case.detections[dt_idx];
     let closest = |same_class: bool| {
         let mut best = (0usize, 0.0f64);
@@ -226,13 +236,13 @@ fn error_kind(case: &ImageCase<'_>, dt_idx: usize, iou: f64) -> DetectionOutcome
     let (same, same_iou) = closest(true);
     let (other, other_iou) = closest(false);
     let actual = |i: usize| case.labels[i].class;
-    if BACKGROUND_IOU <= same_iou && same_iou < threshold {
+    if background_iou <= same_iou && same_iou < threshold {
         DetectionOutcome::Localisation { gt_idx: same, iou: same_iou }
     } else if threshold <= other_iou {
         DetectionOutcome::Confusion { gt_idx: other, iou: other_iou, actual: actual(other) }
     } else if threshold <= same_iou {
         DetectionOutcome::Duplicate { gt_idx: same, iou: same_iou }
-    } else if other_iou < BACKGROUND_IOU {
+    } else if other_iou < background_iou {
         DetectionOutcome::Background
     } else {
         DetectionOutcome::ConfusionAndLocalisation { gt_idx: other, iou: other_iou, actual: actual(other) }
