@@ -1,1 +1,14 @@
 //! The benches of labelloop: what each speed claim was measured with.
+//!
+//! | program | what it does |
+//! |---|---|
+//! | `coco_inputs` | writes a pair of COCO files like those of val2017, of any size, the same bytes for the same seed |
+//! | `coco_eval` | two COCO files to the full arrays and twelve statistics: the program that is measured |
+//! | `coco_cases` | many small problems in one process, for the differential test against pycocotools |
+//! | `peers.py` | runs the other evaluators and ours in turn on the same files and prints the table |
+//!
+//! `docs/benchmarks.md` holds what they said.
+
+pub mod arrays;
+pub mod inputs;
+pub mod problem;

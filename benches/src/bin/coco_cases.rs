@@ -1,0 +1,34 @@
+//! Many small problems in one process, for `conformance/coco_differential.py`.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use labelloop_benches::{arrays, problem};
+
+/// Evaluates `0-labels.json` and `0-detections.json`, `1-...` and so on in a folder, and writes the arrays of all of
+/// them one after the other.
+#[derive(Parser)]
+struct Args {
+    /// The folder
+    cases: PathBuf,
+    /// How many problems there are
+    count: usize,
+    /// Where the arrays go
+    arrays: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let file = File::create(&args.arrays).with_context(|| format!("writing {}", args.arrays.display()))?;
+    let mut out = BufWriter::new(file);
+    for i in 0..args.count {
+        let labels = args.cases.join(format!("{i}-labels.json"));
+        let detections = args.cases.join(format!("{i}-detections.json"));
+        let result = problem::evaluate_files(&labels, &detections).with_context(|| format!("problem {i}"))?;
+        arrays::write(&mut out, &result)?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,84 @@
+//! From two COCO files to the arrays: the one place that says how the library is called.
+
+use std::path::Path;
+
+use labelloop_core::{LabelledBox, SampleId, ScoredBox};
+use labelloop_eval::ImageCase;
+use labelloop_eval::coco::{self as protocol, CocoParams, CocoResult, ImageOrder};
+use labelloop_formats::coco::{self as files, CocoDataset, CocoId, ReadOptions};
+use labelloop_formats::{Warning, WarningKind};
+
+/// Evaluates a file of detections against a file of labels, pictures in the order of their COCO ids.
+///
+/// # Errors
+/// Those of the readers and of the evaluation, and the first warning that says something was left out: a measurement
+/// over fewer objects than the other evaluators see would be none.
+pub fn evaluate_files(labels: &Path, detections: &Path) -> anyhow::Result<CocoResult> {
+    let dataset = files::read(labels, &ReadOptions::default())?;
+    let (found, warnings) = files::read_detections(detections, &dataset)?;
+    complete(&dataset.warnings)?;
+    complete(&warnings)?;
+    let none: &[ScoredBox] = &[];
+    let no_labels: &[LabelledBox] = &[];
+    let cases: Vec<ImageCase<'_>> = dataset
+        .set
+        .samples
+        .iter()
+        .map(|sample| ImageCase {
+            id: &sample.id,
+            size: sample.size,
+            labels: sample.boxes.as_deref().unwrap_or(no_labels),
+            detections: found.get(&sample.id).map_or(none, Vec::as_slice),
+        })
+        .collect();
+    let params = CocoParams { image_order: by_coco_id(&dataset), ..CocoParams::default() };
+    Ok(protocol::evaluate(&cases, dataset.category_ids.len(), &params)?)
+}
+
+fn complete(warnings: &[Warning]) -> anyhow::Result<()> {
+    // A box beyond its picture is kept, so nothing is lost.
+    match warnings.iter().find(|w| !matches!(w.kind, WarningKind::OutsideImage { .. })) {
+        None => Ok(()),
+        Some(warning) => anyhow::bail!("{warning}"),
+    }
+}
+
+fn by_coco_id(dataset: &CocoDataset) -> ImageOrder {
+    let number = |id: &CocoId| match id {
+        CocoId::Int(n) => Some(*n),
+        CocoId::Text(_) => None,
+    };
+    let ranks = dataset.image_ids.iter().filter_map(|(sample, id)| Some((sample.clone(), number(id)?)));
+    ImageOrder::Ranked(ranks.collect::<std::collections::BTreeMap<SampleId, i64>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::{InputParams, make};
+
+    fn files(detections: &str) -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let params = InputParams { n_images: 40, n_labels: 400, n_detections: 800, n_classes: 5, seed: 1 };
+        let made = make(&params);
+        let (labels, found) = (folder.path().join("instances.json"), folder.path().join("detections.json"));
+        std::fs::write(&labels, made.instances).unwrap();
+        std::fs::write(&found, if detections.is_empty() { &made.detections } else { detections }).unwrap();
+        (folder, labels, found)
+    }
+
+    #[test]
+    fn the_generated_detector_is_a_middling_one() {
+        let (_folder, labels, found) = files("");
+        let ap = evaluate_files(&labels, &found).unwrap().map().unwrap();
+        assert!((0.2..0.6).contains(&ap), "{ap}");
+    }
+
+    #[test]
+    fn what_a_reader_leaves_out_ends_the_measurement() {
+        let (_folder, labels, found) =
+            files(r#"[{"image_id": -5, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.5}]"#);
+        let said = evaluate_files(&labels, &found).unwrap_err().to_string();
+        assert!(said.contains("image_id"), "{said}");
+    }
+}
