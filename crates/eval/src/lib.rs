@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bootstrap;
+pub mod calibration;
 mod case;
 pub mod coco;
 pub mod compare;
 mod counts;
 mod error;
 pub mod failures;
+pub mod fiftyone;
 pub mod matching;
 pub mod multiplicity;
 mod overlap;
