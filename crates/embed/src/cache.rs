@@ -14,8 +14,9 @@ use std::io;
 use std::path::Path;
 
 use blake3::Hash;
+use labelloop_media::write_atomically;
 
-use crate::{EmbedError, Result, disk};
+use crate::{EmbedError, Result};
 
 const MAGIC: &[u8; 8] = b"LLEMBED\n";
 const VERSION: u32 = 1;
@@ -68,7 +69,7 @@ impl Cache {
 
     /// Writes the file, whole or not at all.
     pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        disk::replace(path, &self.encode())
+        write_atomically(path, &self.encode()).map_err(EmbedError::io(path))
     }
 
     /// The vector of this content by this descriptor; a vector of another length is none.

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A descriptor parameter that makes no sense.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -125,3 +125,10 @@ pub enum EmbedError {
 
 /// Result with [`EmbedError`].
 pub type Result<T, E = EmbedError> = std::result::Result<T, E>;
+
+impl EmbedError {
+    /// An I/O error of this file.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}

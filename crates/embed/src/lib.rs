@@ -2,7 +2,6 @@
 
 mod cache;
 mod descriptor;
-mod disk;
 mod embed_all;
 mod error;
 mod histogram;

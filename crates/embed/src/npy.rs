@@ -1,10 +1,11 @@
 use std::io::Cursor;
 use std::path::Path;
 
+use labelloop_media::write_atomically;
 use ndarray::{Array2, ArrayView2};
 use ndarray_npy::{ReadNpyError, ReadNpyExt, WriteNpyExt};
 
-use crate::{EmbedError, Result, disk};
+use crate::{EmbedError, Result};
 
 /// Writes a matrix as a `.npy` file of `float32`, whole or not at all.
 ///
@@ -26,7 +27,7 @@ use crate::{EmbedError, Result, disk};
 pub fn write_npy(path: &Path, matrix: ArrayView2<'_, f32>) -> Result<()> {
     let mut bytes = Vec::new();
     matrix.write_npy(&mut bytes).map_err(|e| refused(path, e.to_string()))?;
-    disk::replace(path, &bytes)
+    write_atomically(path, &bytes).map_err(EmbedError::io(path))
 }
 
 /// Reads a two-dimensional `.npy` file of `float32` or `float64` (rounded to `f32`), in C or Fortran order.

@@ -1,6 +1,5 @@
 //! Files that are either the old ones or the new ones, never half of each.
 
-use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -15,16 +14,7 @@ use crate::{LoopError, Result};
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(LoopError::io(folder))?;
-    // The name is fixed, so that what a killed run left behind is overwritten by the next one.
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.tmp"));
-    let written = std::fs::File::create(&beside).and_then(|mut f| {
-        f.write_all(bytes)?;
-        f.sync_all()
-    });
-    written.map_err(LoopError::io(&beside))?;
-    std::fs::rename(&beside, path).map_err(LoopError::io(path))?;
-    std::fs::File::open(folder).and_then(|f| f.sync_all()).map_err(LoopError::io(folder))
+    labelloop_media::write_atomically(path, bytes).map_err(LoopError::io(path))
 }
 
 /// Writes a value as indented JSON with a final line feed.

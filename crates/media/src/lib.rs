@@ -16,6 +16,7 @@ pub use bev::{MAX_BEV_PIXELS, bev_image};
 pub use contrast::contrast;
 pub use crop::crop;
 pub use decode::{DecodeLimits, decode, decode_named, decode_within, load, load_within, probe_size};
+pub use disk::write_atomically;
 pub use encode::{encode_jpeg, encode_png, save_jpeg, save_png};
 pub use error::{MediaError, Result};
 pub use points::{
