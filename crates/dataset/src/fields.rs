@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use labelloop_core::{AnnotationSet, ClassIdx, Extra, LabelledBox, LabelledCuboid, SampleId, ScoredBox};
+use serde_json::Value;
 
 use crate::dataset::field;
 use crate::{Dataset, DatasetError, Result};
@@ -162,7 +163,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`DatasetError::UnknownSample`], [`DatasetError::InvalidScore`] for a number that is not finite,
-    /// [`DatasetError::InvalidFieldName`].
+    /// [`DatasetError::InvalidFieldName`]. Nothing has changed then.
     pub fn set_scores(&mut self, name: &str, scores: BTreeMap<SampleId, f64>) -> Result<()> {
         check_field_name(name)?;
         self.check_known(scores.keys())?;
@@ -173,8 +174,51 @@ impl Dataset {
                 found: *found,
             });
         }
+        // What an earlier score of this name was made with says nothing about this one.
+        self.info.remove(&made_with_key(name));
         self.scores.insert(name.to_owned(), scores);
         Ok(())
+    }
+
+    /// [`Dataset::set_scores`] that also keeps what the score was made with, such as parameters and seed, in the record
+    /// `scores/<name>`.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let scores = dataset.unlabeled_pool().ids().iter().map(|id| (id.clone(), 0.5)).collect();
+    /// dataset.set_scores_made_with("zcore@0", scores, serde_json::json!({ "n_draws": 10_000 }))?;
+    /// assert_eq!(dataset.scores_made_with("zcore@0")?.unwrap()["n_draws"], 10_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Dataset::set_scores`].
+    pub fn set_scores_made_with(
+        &mut self,
+        name: &str,
+        scores: BTreeMap<SampleId, f64>,
+        made_with: Value,
+    ) -> Result<()> {
+        self.set_scores(name, scores)?;
+        self.info.insert(made_with_key(name), made_with);
+        Ok(())
+    }
+
+    /// What a score was made with; `None` when that was not kept.
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownField`].
+    pub fn scores_made_with(&self, name: &str) -> Result<Option<&Value>> {
+        self.scores(name)?;
+        Ok(self.info.get(&made_with_key(name)))
     }
 
     /// Samples with their labels as formats write them, in the order given.
@@ -250,6 +294,10 @@ impl Dataset {
     }
 }
 
+fn made_with_key(name: &str) -> String {
+    format!("scores/{name}")
+}
+
 pub(crate) fn check_field_name(name: &str) -> Result<()> {
     if name.trim().is_empty() || name.chars().any(char::is_control) {
         return Err(DatasetError::InvalidFieldName { found: name.to_owned() });
@@ -313,6 +361,25 @@ mod tests {
         d.set_scores("zcore@v0", BTreeMap::from([(id.clone(), 0.25)])).unwrap();
         assert_eq!(d.scores("zcore@v0").unwrap()[&id], 0.25);
         assert_eq!(d.score_names(), ["zcore@v0"]);
+    }
+
+    #[test]
+    fn what_a_score_was_made_with_goes_with_it() {
+        let mut d = pool_of(1);
+        let scores = BTreeMap::from([(ids(&["s0"]).remove(0), 0.25)]);
+        let made_with = serde_json::json!({ "n_draws": 3 });
+        d.set_scores_made_with("zcore@0", scores.clone(), made_with.clone()).unwrap();
+        assert_eq!(d.scores_made_with("zcore@0").unwrap(), Some(&made_with));
+        let bad = BTreeMap::from([(ids(&["s0"]).remove(0), f64::NAN)]);
+        assert!(d.set_scores_made_with("zcore@0", bad, Value::Null).is_err());
+        assert_eq!(
+            d.scores_made_with("zcore@0").unwrap(),
+            Some(&made_with),
+            "a refused call changes nothing"
+        );
+        d.set_scores("zcore@0", scores).unwrap();
+        assert_eq!(d.scores_made_with("zcore@0").unwrap(), None, "another score has other parameters");
+        assert!(d.scores_made_with("zcore@1").is_err());
     }
 
     #[test]
