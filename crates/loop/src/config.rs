@@ -1,6 +1,8 @@
 //! `labelloop.toml`: every key of the reference under its name, unknown keys refused with their line.
 
-use std::path::{Path, PathBuf};
+mod text;
+
+use std::path::PathBuf;
 
 use labelloop_acquire::{AcquireError, BatchSizeParams, PolicyParams};
 use labelloop_dataset::SplitParams;
@@ -144,7 +146,7 @@ pub struct SelectionConfig {
     pub first_share: f64,
     /// Size of every later batch, from what is left in the pool.
     pub batch: BatchSizeParams,
-    /// Shares and diversity of the hybrid policy.
+    /// Shares and diversity of the hybrid policy. Its seeds are not keys of the file: `project.seed` is.
     pub policy: PolicyParams,
 }
 
@@ -176,9 +178,10 @@ pub enum OnFail {
 pub struct QaConfig {
     /// What happens on FAIL.
     pub on_fail: OnFail,
-    /// Earlier rounds of the golden set that are known to be good; simulated where nobody labels.
+    /// The most earlier rounds of the golden set that calibrate the test: the oldest of people's rounds that passed;
+    /// simulated ones where nobody labels.
     pub calibration_rounds: u32,
-    /// Level, margins and permutations of the test.
+    /// Level, margins and permutations of the test. Its seed is not a key of the file.
     pub golden: GoldenParams,
 }
 
@@ -225,7 +228,7 @@ pub struct TrainingConfig {
     pub timeout_seconds: f64,
     /// The most training pictures that train F1 is measured on.
     pub max_train_eval: usize,
-    /// The built-in detector.
+    /// The built-in detector. Its seed is not a key of the file.
     pub detector: GridParams,
 }
 
@@ -303,38 +306,6 @@ impl LoopConfig {
         }
     }
 
-    /// Reads and checks a file.
-    ///
-    /// # Errors
-    /// [`LoopError::Io`], [`LoopError::ConfigSyntax`] with the line, or what [`LoopConfig::check`] refuses.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(LoopError::io(path))?;
-        let config = Self::parse(&text).map_err(|(line, reason)| LoopError::ConfigSyntax {
-            path: path.to_owned(),
-            line,
-            reason,
-        })?;
-        config.check()?;
-        Ok(config)
-    }
-
-    fn parse(text: &str) -> std::result::Result<Self, (usize, String)> {
-        toml::from_str(text).map_err(|e| {
-            let offset = e.span().map_or(0, |s| s.start.min(text.len()));
-            let line = text[..offset].matches('\n').count() + 1;
-            (line, e.message().replace('\n', " "))
-        })
-    }
-
-    /// The file's text.
-    ///
-    /// # Errors
-    /// [`LoopError::Record`] when a value has no TOML form.
-    pub fn to_toml(&self) -> Result<String> {
-        toml::to_string(self)
-            .map_err(|e| LoopError::Record { path: PathBuf::from("labelloop.toml"), reason: e.to_string() })
-    }
-
     /// Checks every range that does not belong to another crate's parameters, and those as well.
     ///
     /// # Errors
@@ -348,7 +319,30 @@ impl LoopConfig {
         self.selection.policy.check().map_err(AcquireError::from)?;
         self.qa.golden.check()?;
         self.training.detector.check().map_err(TrainError::from)?;
-        Ok(())
+        self.check_seeds()
+    }
+
+    /// Parameters of other crates carry seeds of their own. The loop replaces them, so one that somebody set is refused
+    /// rather than passed over.
+    fn check_seeds(&self) -> Result<()> {
+        let policy = (&self.selection.policy, PolicyParams::default());
+        let seeds = [
+            ("selection.policy.seed", policy.0.seed, policy.1.seed),
+            ("selection.policy.zcore.seed", policy.0.zcore.seed, policy.1.zcore.seed),
+            ("qa.golden.seed", self.qa.golden.seed.value(), GoldenParams::default().seed.value()),
+            (
+                "training.detector.seed",
+                self.training.detector.seed.value(),
+                GridParams::default().seed.value(),
+            ),
+        ];
+        match seeds.into_iter().find(|(_, found, default)| found != default) {
+            Some((key, found, _)) => {
+                let expected = "its default, since all chance comes from project.seed";
+                Err(LoopError::Config { key, found: found.to_string(), expected })
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_selection(&self) -> Result<()> {
@@ -424,54 +418,6 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_keys_are_read_under_their_names() {
-        let text = "
-[project]
-name = 'plans'
-media = '.'
-[active_learning]
-max_samples_per_iteration = 15
-require_human_review = true
-target_f1 = 0.97
-plateau_threshold = 0.002
-plateau_iterations = 5
-max_iterations = 8
-[training]
-base_lr = 0.002
-epochs_base = 120
-epochs_increment = 80
-imgsz = 2048
-batch = 1
-";
-        let c = LoopConfig::parse(text).unwrap();
-        assert_eq!(c.active_learning.stopping().plateau_iterations, 5);
-        assert_eq!((c.training.epochs(0), c.training.epochs(1)), (120, 80));
-        c.check().unwrap();
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_its_line() {
-        let (line, reason) =
-            LoopConfig::parse("[project]\nname='a'\nmedia='m'\n[active_learning]\ntarget_f2 = 1\n")
-                .unwrap_err();
-        assert_eq!(line, 5);
-        assert!(reason.contains("target_f2") && reason.contains("target_f1"), "{reason}");
-    }
-
-    #[test]
-    fn a_wrong_type_is_refused_with_its_line() {
-        let (line, _) =
-            LoopConfig::parse("[project]\nname='a'\nmedia='m'\n[training]\nbatch = 'two'\n").unwrap_err();
-        assert_eq!(line, 5);
-    }
-
-    #[test]
-    fn it_survives_its_own_text() {
-        let c = LoopConfig { annotator: Some(AnnotatorParams::default()), ..minimal() };
-        assert_eq!(LoopConfig::parse(&c.to_toml().unwrap()).unwrap(), c);
-    }
-
-    #[test]
     fn labels_must_come_from_somebody() {
         let mut c = minimal();
         c.check().unwrap();
@@ -490,7 +436,11 @@ batch = 1
     #[test]
     fn every_range_is_checked() {
         type Spoil = fn(&mut LoopConfig);
-        let spoils: [Spoil; 10] = [
+        let spoils: [Spoil; 14] = [
+            |c| c.selection.policy.seed = 7,
+            |c| c.selection.policy.zcore.seed = 7,
+            |c| c.qa.golden.seed = labelloop_core::Seed::new(7),
+            |c| c.training.detector.seed = labelloop_core::Seed::new(7),
             |c| c.selection.first_share = f64::NAN,
             |c| c.active_learning.max_iterations = 0,
             |c| c.selection.first_batch = 0,
