@@ -33,11 +33,7 @@ impl Project {
     /// # Errors
     /// Samples that contradict known ones, classes outside the schema, I/O.
     pub fn import(&self, set: &AnnotationSet, policy: BoxPolicy) -> Result<ImportReport> {
-        let mut writer = self.dir().writer()?;
-        let mut dataset = self.dataset()?;
-        let report = dataset.import(set, GROUND_TRUTH, policy)?;
-        writer.commit(&dataset, "import")?;
-        Ok(report)
+        self.commit("import", |d| Ok(d.import(set, GROUND_TRUTH, policy)?))
     }
 
     /// Deals groups that have no split out to test, val, golden and pool. Groups that have one never move.
@@ -45,11 +41,7 @@ impl Project {
     /// # Errors
     /// Too few groups, an empty dataset, I/O.
     pub fn split(&self) -> Result<SplitReport> {
-        let mut writer = self.dir().writer()?;
-        let mut dataset = self.dataset()?;
-        let report = dataset.split(&self.config.splits)?;
-        writer.commit(&dataset, "split")?;
-        Ok(report)
+        self.commit("split", |d| Ok(d.split(&self.config.splits)?))
     }
 
     /// Takes people's labels of a batch. Samples that are absent stay pending.
@@ -57,12 +49,10 @@ impl Project {
     /// # Errors
     /// A batch that was never begun, samples that do not belong to it, classes outside the schema, I/O.
     pub fn import_batch(&self, number: u32, set: &AnnotationSet, annotator: &str) -> Result<BatchReport> {
-        let mut writer = self.dir().writer()?;
-        let mut dataset = self.dataset()?;
-        let labels = aligned(&dataset, set)?;
-        let report = dataset.finish_batch(number, labels, HUMAN_LABELS, annotator)?;
-        writer.commit(&dataset, &format!("iteration-{number:04}/import"))?;
-        Ok(report)
+        self.commit(&format!("iteration-{number:04}/import"), |d| {
+            let labels = aligned(d, set)?;
+            Ok(d.finish_batch(number, labels, HUMAN_LABELS, annotator)?)
+        })
     }
 
     /// Takes people's labels of the golden set in one round.
@@ -91,9 +81,11 @@ impl Project {
     /// As [`Project::import`] and [`Project::split`].
     pub fn prepare(&self) -> Result<Vec<String>> {
         let mut done = Vec::new();
-        if self.dataset()?.samples().is_empty()
-            && let Some(path) = &self.config.project.annotations
-        {
+        let (is_empty, is_unsplit) = {
+            let dataset = self.dataset()?;
+            (dataset.samples().is_empty(), dataset.samples().values().any(|s| s.split.is_none()))
+        };
+        if is_empty && let Some(path) = &self.config.project.annotations {
             let (set, warnings) = self.read_coco(&self.layout.root().join(path))?;
             let report = self.import(&set, BoxPolicy::default())?;
             let n_warnings = warnings.len();
@@ -102,9 +94,7 @@ impl Project {
                 report.n_new, report.n_boxes
             ));
         }
-        if self.dataset()?.samples().values().any(|s| s.split.is_none())
-            || self.dataset()?.samples().is_empty()
-        {
+        if is_empty || is_unsplit {
             let report = self.split()?;
             let shares: Vec<String> = report
                 .shares

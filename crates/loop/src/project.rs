@@ -86,6 +86,18 @@ impl Project {
         Ok(())
     }
 
+    /// Changes the dataset and gives what the change tells. Nothing is committed when it refuses.
+    ///
+    /// # Errors
+    /// What `change` refuses, a second writer, I/O.
+    pub fn commit<T>(&self, key: &str, change: impl FnOnce(&mut Dataset) -> Result<T>) -> Result<T> {
+        let mut writer = self.dir.writer()?;
+        let mut dataset = self.dir.read()?;
+        let told = change(&mut dataset)?;
+        writer.commit(&dataset, key)?;
+        Ok(told)
+    }
+
     /// Where all chance comes from.
     pub fn seed(&self) -> Seed {
         Seed::new(self.config.project.seed)
