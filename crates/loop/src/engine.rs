@@ -147,6 +147,11 @@ fn rewind(project: &Project, n: u32, reached: u32) -> Result<State> {
         if folder.exists() {
             std::fs::remove_dir_all(&folder).map_err(LoopError::io(&folder))?;
         }
+        for path in [project.layout.prompt_version(later), project.layout.prompt_changes(later)] {
+            if path.exists() {
+                std::fs::remove_file(&path).map_err(LoopError::io(&path))?;
+            }
+        }
     }
     Ok(State::start_of(n))
 }

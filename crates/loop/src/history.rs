@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
+use crate::gain::Gain;
 use crate::{LoopError, Result};
 
 /// One iteration in numbers. A number that does not exist is `None`, never 0 or NaN.
@@ -28,6 +29,9 @@ pub struct IterationRecord {
     pub f1: Option<f64>,
     /// 95% interval of F1 from resampling groups.
     pub f1_interval: Option<[f64; 2]>,
+    /// F1 gained per 100 boxes over the rounds that the plateau rule compares, this one the last; absent in the first.
+    #[serde(default)]
+    pub gain: Option<Gain>,
     /// Precision on val.
     pub precision: Option<f64>,
     /// Recall on val.
@@ -146,6 +150,9 @@ struct CsvRow {
     n_batch: usize,
     qa_verdict: Option<String>,
     qa_p: Option<f64>,
+    gain_per_100_boxes: Option<f64>,
+    gain_lower: Option<f64>,
+    gain_upper: Option<f64>,
 }
 
 impl From<&IterationRecord> for CsvRow {
@@ -171,6 +178,9 @@ impl From<&IterationRecord> for CsvRow {
             n_batch: r.n_batch,
             qa_verdict: r.qa_verdict.clone(),
             qa_p: r.qa_p,
+            gain_per_100_boxes: r.gain.map(|g| g.per_100_boxes),
+            gain_lower: r.gain.and_then(|g| g.interval).map(|i| i[0]),
+            gain_upper: r.gain.and_then(|g| g.interval).map(|i| i[1]),
         }
     }
 }
@@ -209,6 +219,25 @@ mod tests {
         assert_eq!(history.best().unwrap().iteration, 1);
         history.truncate(1);
         assert_eq!(history.records().len(), 1);
+    }
+
+    #[test]
+    fn the_gain_has_its_columns_and_older_records_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.csv");
+        let gain = Gain { per_100_boxes: 0.5, interval: Some([0.25, 0.75]), n_rounds: 2 };
+        let mut history = History::default();
+        history.upsert(IterationRecord { gain: Some(gain), ..record(1, None) });
+        history.write_csv(&path).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(
+            text.lines().next().unwrap().ends_with(",gain_per_100_boxes,gain_lower,gain_upper"),
+            "{text}"
+        );
+        assert!(text.trim_end().ends_with(",0.5,0.25,0.75"), "{text}");
+        let mut older = serde_json::to_value(record(0, None)).unwrap();
+        older.as_object_mut().unwrap().remove("gain");
+        assert_eq!(serde_json::from_value::<IterationRecord>(older).unwrap(), record(0, None));
     }
 
     #[test]

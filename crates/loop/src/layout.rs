@@ -124,6 +124,16 @@ impl Layout {
         self.iteration(iteration).join("error_analysis")
     }
 
+    /// How classes are described to annotators after an iteration.
+    pub fn prompt_version(&self, iteration: u32) -> PathBuf {
+        self.root.join(format!("prompt_versions/prompts_iteration_{iteration:02}.json"))
+    }
+
+    /// What that version changed against the one before it.
+    pub fn prompt_changes(&self, iteration: u32) -> PathBuf {
+        self.root.join(format!("prompt_versions/changes_iteration_{iteration:02}.json"))
+    }
+
     /// Places of the pool and val in the plane, for the selection map.
     pub fn selection_map(&self) -> PathBuf {
         self.root.join("metrics/selection_map.json")

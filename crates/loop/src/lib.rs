@@ -11,6 +11,7 @@ mod event;
 mod export;
 mod files;
 mod final_test;
+pub mod gain;
 pub mod history;
 mod layout;
 mod map;
@@ -30,5 +31,8 @@ pub use final_test::{TestReport, final_test};
 pub use layout::Layout;
 pub use map::{MapPoint, selection_map};
 pub use project::Project;
-pub use steps::{GoldenLabels, HardExample, Metadata, OutsideSettings, Prompt, QaOverride, QaRecord};
+pub use steps::{
+    GoldenLabels, HardExample, Metadata, OutsideSettings, Prompt, PromptChange, PromptChanges,
+    PromptDescription, PromptTrait, PromptVersion, QaOverride, QaRecord,
+};
 pub use trainer::{Detections, Predictions};

@@ -3,18 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use labelloop_core::{Progress, Seed, Silent};
-use labelloop_dataset::BoxPolicy;
-use labelloop_loop::annotate::AnnotatorParams;
-use labelloop_loop::config::OnFail;
+use labelloop_core::{Progress, Seed};
 use labelloop_loop::state::{Phase, Step};
-use labelloop_loop::{Begin, Event, LoopConfig, Observer, Project, Run};
-use labelloop_testkit::scenes::{SceneParams, generate};
+use labelloop_loop::{Begin, Event, Observer, Project, Run};
 
 const FOLDER: &str = "LABELLOOP_KILLED_FOLDER";
 const STEPS: &str = "LABELLOOP_KILLED_AFTER_STEPS";
@@ -57,7 +55,7 @@ impl Observer for Fatal {
 fn killed_at_every_step_boundary_and_resumed() {
     let scratch = tempfile::tempdir().unwrap();
     let (calm, killed) = (scratch.path().join("calm"), scratch.path().join("killed"));
-    prepare(&calm);
+    common::project(&calm, &common::config());
     copy(&calm, &killed);
     assert!(spawn(&calm, None).wait().unwrap().success());
     let mut n_kills = 0;
@@ -73,7 +71,7 @@ fn killed_at_every_step_boundary_and_resumed() {
 fn killed_inside_steps_and_resumed() {
     let scratch = tempfile::tempdir().unwrap();
     let (calm, killed) = (scratch.path().join("calm"), scratch.path().join("killed"));
-    prepare(&calm);
+    common::project(&calm, &common::config());
     copy(&calm, &killed);
     let begun = std::time::Instant::now();
     assert!(spawn(&calm, None).wait().unwrap().success());
@@ -90,26 +88,6 @@ fn killed_inside_steps_and_resumed() {
     }
     assert!(spawn(&killed, None).wait().unwrap().success());
     assert_same(&calm, &killed);
-}
-
-fn prepare(folder: &Path) {
-    let scenes = SceneParams { n_groups: 14, width: 96, height: 72, ..SceneParams::default() };
-    let set = generate(&scenes.check().unwrap(), folder, &Silent).unwrap();
-    let mut config = LoopConfig::new("killed", ".");
-    config.active_learning.require_human_review = false;
-    config.active_learning.max_iterations = 2;
-    config.annotator = Some(AnnotatorParams::default());
-    config.qa.on_fail = OnFail::Relabel;
-    config.qa.golden.n_permutations = 99;
-    config.evaluation.n_bootstrap = 20;
-    config.selection.first_batch = 6;
-    config.selection.batch.min = 4;
-    config.selection.policy.zcore.n_draws = 300;
-    config.training.detector.stride = Some(8);
-    config.training.detector.n_random_features = 48;
-    let project = Project::init(folder, &config, &set.schema).unwrap();
-    project.import(&set, BoxPolicy::default()).unwrap();
-    project.split().unwrap();
 }
 
 fn spawn(folder: &Path, n_steps: Option<usize>) -> std::process::Child {

@@ -2,39 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod common;
+
+use common::{config, project};
+use labelloop_acquire::{BatchPlan, Bucket};
 use labelloop_core::{Silent, Split};
-use labelloop_dataset::{BoxPolicy, HUMAN_LABELS};
+use labelloop_dataset::HUMAN_LABELS;
 use labelloop_loop::annotate::{AnnotatorParams, ErrorRates};
 use labelloop_loop::config::OnFail;
 use labelloop_loop::history::History;
 use labelloop_loop::state::Phase;
-use labelloop_loop::{Begin, LoopConfig, LoopError, Project, Run, final_test};
-use labelloop_testkit::scenes::{SceneParams, generate};
-
-fn config() -> LoopConfig {
-    let mut config = LoopConfig::new("steps", ".");
-    config.active_learning.require_human_review = false;
-    config.active_learning.max_iterations = 2;
-    config.annotator = Some(AnnotatorParams::default());
-    config.qa.on_fail = OnFail::Relabel;
-    config.qa.golden.n_permutations = 99;
-    config.evaluation.n_bootstrap = 20;
-    config.selection.first_batch = 6;
-    config.selection.batch.min = 4;
-    config.selection.policy.zcore.n_draws = 300;
-    config.training.detector.stride = Some(8);
-    config.training.detector.n_random_features = 48;
-    config
-}
-
-fn project(folder: &std::path::Path, config: &LoopConfig) -> Project {
-    let scenes = SceneParams { n_groups: 14, width: 96, height: 72, ..SceneParams::default() };
-    let set = generate(&scenes.check().unwrap(), folder, &Silent).unwrap();
-    let project = Project::init(folder, config, &set.schema).unwrap();
-    project.import(&set, BoxPolicy::default()).unwrap();
-    project.split().unwrap();
-    project
-}
+use labelloop_loop::{Begin, LoopError, Project, PromptChanges, PromptVersion, QaRecord, Run, final_test};
+use labelloop_qa::Verdict;
 
 #[test]
 fn a_run_ends_with_a_reason_and_trains_on_the_pool_alone() {
@@ -124,6 +103,75 @@ fn people_are_waited_for_and_their_labels_taken() {
 }
 
 #[test]
+fn what_people_labelled_before_calibrates_golden_qa() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.active_learning.require_human_review = true;
+    config.annotator = None;
+    // Fourteen groups leave few golden pictures; the round must be able to pass.
+    config.qa.golden.pass_multiple = 1e6;
+    let project = project(dir.path(), &config);
+    for iteration in [0, 1] {
+        let phase = Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
+        assert_eq!(phase, Phase::AwaitingReview);
+        let (mut set, _) =
+            project.read_coco(&project.layout.batch_export(iteration).join("batch.json")).unwrap();
+        label_in_another_class_order(&project, &mut set);
+        project.import_batch(iteration, &set, "anna").unwrap();
+        project.import_golden(iteration, &golden_drawn_again(&project, iteration)).unwrap();
+    }
+    let phase = Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
+    assert!(matches!(phase, Phase::Finished { .. }), "{phase:?}");
+    let [first, second]: [QaRecord; 2] = [0, 1].map(|i| read(&project.layout.qa(i)));
+    let report = first.report.unwrap();
+    assert_eq!((report.verdict, report.n_calibration), (Verdict::Pass, 0), "{report}");
+    assert_eq!(first.calibrated_by, [0; 0]);
+    assert_eq!((second.calibrated_by, second.report.unwrap().n_calibration), (vec![0], 1));
+}
+
+#[test]
+fn coverage_gain_and_descriptions_are_kept_by_iteration() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &config());
+    Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
+    for iteration in [0, 1] {
+        let dataset = project.dataset().unwrap();
+        let name = format!("zcore@{iteration}");
+        let scores = dataset.scores(&name).unwrap();
+        let plan: BatchPlan = read(&project.layout.batch(iteration));
+        let mut covering = plan.of(Bucket::Coverage).peekable();
+        assert!(covering.peek().is_some());
+        assert!(covering.all(|p| scores[&p.id] == p.score), "a pick's score is its sample's");
+        assert!(plan.len() < scores.len(), "those that were not picked have a score as well");
+        let made_with = dataset.scores_made_with(&name).unwrap().unwrap();
+        assert_eq!(
+            (&made_with["params"]["n_draws"], &made_with["params"]["seed"]),
+            (&300.into(), &plan.picks[0].seed.into())
+        );
+    }
+    let records = History::load(&project.layout.history()).unwrap().records();
+    assert_eq!(records[0].gain, None);
+    let gain = records[1].gain.unwrap();
+    let by_hand = (records[1].f1.unwrap() - records[0].f1.unwrap()) * 100.0
+        / (records[1].n_boxes as f64 - records[0].n_boxes as f64);
+    assert!((gain.per_100_boxes - by_hand).abs() < 1e-9, "{gain}: {by_hand}");
+    let changes: PromptChanges = read(&project.layout.prompt_changes(1));
+    assert_eq!(changes.previous, Some(0));
+    let described: PromptVersion = read(&project.layout.prompt_version(1));
+    assert_eq!(described.classes.len(), project.schema().n_classes());
+    // Starting again forgets what came later, and leaves the same again.
+    let mut again = Run::begin(&project, Begin::Iteration(1), &Silent).unwrap();
+    assert!(!project.layout.prompt_version(1).exists() && !project.layout.prompt_changes(1).exists());
+    assert!(project.dataset().unwrap().scores("zcore@1").is_err());
+    again.go().unwrap();
+    assert_eq!(read::<PromptChanges>(&project.layout.prompt_changes(1)), changes);
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &std::path::Path) -> T {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
 fn the_test_set_is_opened_once() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(dir.path(), &config());
@@ -179,4 +227,18 @@ fn label_in_another_class_order(project: &Project, set: &mut labelloop_core::Ann
         }
         sample.boxes = Some(boxes);
     }
+}
+
+/// The golden set as careful people draw it again: every box a third of a pixel off, to any side.
+fn golden_drawn_again(project: &Project, round: u32) -> labelloop_core::AnnotationSet {
+    let dataset = project.dataset().unwrap();
+    let golden = project.pictures_of(&dataset, Split::Golden).unwrap();
+    let mut set = dataset.annotation_set(labelloop_dataset::GROUND_TRUTH, golden.into_keys()).unwrap();
+    let hand = labelloop_core::Seed::new(u64::from(round));
+    for (i, b) in (0u64..).zip(set.samples.iter_mut().filter_map(|s| s.boxes.as_mut()).flatten()) {
+        let [x, y, width, height] = b.bbox.to_xywh();
+        let off = |axis| 0.3 * hand.normal(2 * i + axis);
+        b.bbox = labelloop_core::BBox::new(x + off(0), y + off(1), width, height).unwrap();
+    }
+    set
 }

@@ -10,7 +10,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 use serde::Serialize;
 
-use crate::table::number;
+use crate::table::{gain_words, number};
 use crate::{IterationDetail, Plot, ReportError, ReportInput, Result};
 
 const TEMPLATE: &str = include_str!("templates/report.html");
@@ -71,6 +71,7 @@ struct Row {
     tp: usize,
     fp: usize,
     missed: usize,
+    gain: String,
     qa: String,
 }
 
@@ -89,6 +90,7 @@ impl From<&IterationRecord> for Row {
             tp: r.tp,
             fp: r.fp,
             missed: r.fn_,
+            gain: gain_words(r),
             qa: r.qa_verdict.clone().unwrap_or_else(|| "-".to_owned()),
         }
     }

@@ -6,13 +6,13 @@ use labelloop_loop::history::IterationRecord;
 /// Iterations as a Markdown table; a number that does not exist is a dash.
 pub fn convergence_table(records: &[IterationRecord]) -> String {
     let mut text = String::from(
-        "| iteration | pictures | boxes | F1 [95%] | precision | recall | mAP | mAP50 | TP | FP | FN | golden QA |\n\
-         |--:|--:|--:|:--|--:|--:|--:|--:|--:|--:|--:|:--|\n",
+        "| iteration | pictures | boxes | F1 [95%] | precision | recall | mAP | mAP50 | TP | FP | FN | F1 per 100 boxes [95%] | golden QA |\n\
+         |--:|--:|--:|:--|--:|--:|--:|--:|--:|--:|--:|:--|:--|\n",
     );
     for r in records {
         let interval = r.f1_interval.map_or_else(String::new, |[l, u]| format!(" [{l:.3}, {u:.3}]"));
         text.push_str(&format!(
-            "| {} | {} | {} | {}{interval} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {} | {} | {} | {}{interval} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             r.iteration,
             r.n_images,
             r.n_boxes,
@@ -24,6 +24,7 @@ pub fn convergence_table(records: &[IterationRecord]) -> String {
             r.tp,
             r.fp,
             r.fn_,
+            gain_words(r),
             r.qa_verdict.as_deref().unwrap_or("-"),
         ));
     }
@@ -53,6 +54,13 @@ pub fn curves_table(records: &[IterationRecord], baselines: &[Curve]) -> String 
     text
 }
 
+/// F1 gained per 100 boxes with its interval; a dash where there is none.
+pub(crate) fn gain_words(record: &IterationRecord) -> String {
+    let Some(gain) = record.gain else { return "-".to_owned() };
+    let interval = gain.interval.map_or_else(String::new, |[l, u]| format!(" [{l:+.3}, {u:+.3}]"));
+    format!("{:+.3}{interval}", gain.per_100_boxes)
+}
+
 pub(crate) fn number(value: Option<f64>) -> String {
     value.filter(|v| v.is_finite()).map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"))
 }
@@ -60,6 +68,7 @@ pub(crate) fn number(value: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use labelloop_loop::backtest::CurvePoint;
+    use labelloop_loop::gain::Gain;
 
     use super::*;
 
@@ -70,6 +79,17 @@ mod tests {
         assert!(table.contains("| 0 | 0 | 0 | - |"), "{table}");
         assert_eq!(convergence_table(&[]).lines().count(), 2);
         assert_eq!(number(Some(f64::NAN)), "-");
+    }
+
+    #[test]
+    fn the_gain_stands_with_its_interval() {
+        let gain = Gain { per_100_boxes: 0.02, interval: Some([-0.01, 0.05]), n_rounds: 2 };
+        let record = IterationRecord { gain: Some(gain), ..IterationRecord::default() };
+        let table = convergence_table(std::slice::from_ref(&record));
+        assert!(table.contains("| +0.020 [-0.010, +0.050] |"), "{table}");
+        let columns: Vec<usize> = table.lines().map(|l| l.matches('|').count()).collect();
+        assert_eq!(columns, [14, 14, 14]);
+        assert_eq!(gain_words(&IterationRecord::default()), "-");
     }
 
     #[test]

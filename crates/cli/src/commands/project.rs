@@ -76,8 +76,13 @@ pub(super) fn status(args: &ProjectArgs, output: &Output) -> anyhow::Result<Exit
     if let Some((iteration, Some(f1))) = best {
         words.push_str(&format!("\nbest so far: F1 {f1:.4} on val, iteration {iteration}"));
     }
+    let gain = history.records().last().and_then(|r| r.gain);
+    if let Some(gain) = gain {
+        words.push_str(&format!("\ngain: F1 {gain}"));
+    }
     words.push_str(&format!("\nnext: {next}"));
-    output.result(&json!({ "progress": table, "state": state, "best": best, "next": next }), &words)?;
+    let document = json!({ "progress": table, "state": state, "best": best, "gain": gain, "next": next });
+    output.result(&document, &words)?;
     Ok(ExitCode::SUCCESS)
 }
 

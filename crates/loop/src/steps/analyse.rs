@@ -1,14 +1,12 @@
-use std::collections::BTreeMap;
-
 use labelloop_acquire::informativeness;
-use labelloop_core::{ClassSchema, SampleId};
+use labelloop_core::SampleId;
 use labelloop_dataset::Dataset;
 use labelloop_eval::failures::{
     Breakdown, ErrorProfile, Failure, Position, ProfileParams, SizeBand, profile,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Outcome, crops};
+use super::{Context, Outcome, crops, prompts};
 use crate::evaluation::Evaluation;
 use crate::event::Event;
 use crate::{Result, files};
@@ -35,18 +33,6 @@ pub struct HardExample {
     pub score: f64,
 }
 
-/// What to tell annotators about a class, drawn from what was missed (requirement 131).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Prompt {
-    /// The description so far.
-    pub current: String,
-    /// What was missed.
-    pub issues: Vec<String>,
-    /// The description that would cover it.
-    pub suggested: String,
-}
-
 /// Sizes up the failures: profile, crops, hard examples, suggestions.
 pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let layout = &context.project.layout;
@@ -61,10 +47,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let mut hard = hard_examples(&dataset, &missed, &contrasts)?;
     hard.truncate(n_most);
     files::write_json(&folder.join("hard_examples.json"), &hard)?;
-    files::write_json(
-        &folder.join("prompt_suggestions.json"),
-        &prompts(dataset.schema(), &missed, &contrasts),
-    )?;
+    prompts::write(context, dataset.schema(), &missed, &contrasts)?;
     let summary = in_words(&found.false_negatives);
     context.observer.event(&Event::Analysed { n_missed: missed.len(), summary, n_crops: crops.len() });
     Ok(Outcome::Next)
@@ -122,68 +105,9 @@ fn place(dataset: &Dataset, failure: &Failure) -> (f64, f64) {
     })
 }
 
-fn prompts(schema: &ClassSchema, missed: &[&Failure], contrasts: &[Option<f64>]) -> BTreeMap<String, Prompt> {
-    let low = ProfileParams::default().low_contrast;
-    let mut prompts = BTreeMap::new();
-    for (class, name) in schema.iter() {
-        let mine: Vec<(&&Failure, &Option<f64>)> =
-            missed.iter().zip(contrasts).filter(|(f, _)| f.class == class).collect();
-        let n_small =
-            mine.iter().filter(|(f, _)| matches!(f.size_band, SizeBand::Tiny | SizeBand::Small)).count();
-        let n_pale = mine.iter().filter(|(_, c)| c.is_some_and(|c| c < low)).count();
-        let n_rim = mine
-            .iter()
-            .filter(|(f, _)| matches!(f.position, Some(Position::Edge | Position::Corner)))
-            .count();
-        let traits = [
-            (n_small, "small (< 1024 px²)", "small"),
-            (n_pale, "low-contrast", "low-contrast"),
-            (n_rim, "edge or corner", "cut-off"),
-        ];
-        let present: Vec<_> = traits.iter().filter(|(n, _, _)| 0 < *n).collect();
-        if mine.is_empty() || present.is_empty() {
-            continue;
-        }
-        let issues = present.iter().map(|(n, what, _)| format!("missing {n} {what} instances")).collect();
-        let kinds: Vec<&str> = present.iter().map(|(_, _, kind)| *kind).collect();
-        let suggested = format!("every {name}, including {} instances", kinds.join(", "));
-        prompts.insert(name.to_owned(), Prompt { current: name.to_owned(), issues, suggested });
-    }
-    prompts
-}
-
 #[cfg(test)]
 mod tests {
-    use labelloop_core::{BBox, ClassIdx};
-    use labelloop_eval::failures::FailureKind;
-
     use super::*;
-
-    fn missed(area: f64, position: Position) -> Failure {
-        Failure {
-            image: SampleId::new("a").unwrap(),
-            kind: FailureKind::Missed { gt_idx: 0, explained_by: None },
-            class: ClassIdx(0),
-            bbox: BBox::new(0.0, 0.0, area, 1.0).unwrap(),
-            score: None,
-            area,
-            size_band: SizeBand::of(area),
-            position: Some(position),
-        }
-    }
-
-    #[test]
-    fn suggestions_name_what_was_missed_and_nothing_else() {
-        let schema = ClassSchema::new(["car", "van"]).unwrap();
-        let (tiny, large) = (missed(100.0, Position::Edge), missed(50_000.0, Position::Centre));
-        let all = prompts(&schema, &[&tiny, &large], &[Some(0.0), None]);
-        assert_eq!(all.len(), 1, "vans were not missed");
-        let car = &all["car"];
-        assert_eq!(car.issues.len(), 3);
-        assert_eq!(car.suggested, "every car, including small, low-contrast, cut-off instances");
-        assert!(prompts(&schema, &[&large], &[None]).is_empty());
-        assert!(prompts(&schema, &[], &[]).is_empty());
-    }
 
     #[test]
     fn an_empty_profile_has_no_words() {

@@ -73,6 +73,7 @@ fn evaluate(
     let counts = evaluate_at(&cases, n_classes, settings.iou, min_score)?;
     let f1 = Metric::F1 { iou: settings.iou, min_score };
     let wrong = failures::find(&cases, settings.iou, min_score)?;
+    let groups = val.groups();
     let mut evaluation = Evaluation {
         iteration: context.iteration,
         n_images: cases.len(),
@@ -84,8 +85,8 @@ fn evaluate(
         precision: counts.precision,
         recall: counts.recall,
         f1: counts.f1,
-        f1_interval: interval(context, val, &records, f1)?,
-        map50_interval: interval(context, val, &records, Metric::Map50)?,
+        f1_interval: interval(context, &groups, &records, f1)?,
+        map50_interval: interval(context, &groups, &records, Metric::Map50)?,
         train_f1: train_f1(dataset, train, settings.iou, min_score)?,
         tp: counts.tp,
         fp: counts.fp,
@@ -103,7 +104,7 @@ fn evaluate(
 /// 95% interval from resampling groups. One group says nothing about another, so there is none then.
 fn interval(
     context: &Context<'_>,
-    val: &ValSet,
+    groups: &BTreeMap<SampleId, GroupKey>,
     records: &Partial,
     metric: Metric,
 ) -> Result<Option<[f64; 2]>> {
@@ -112,7 +113,7 @@ fn interval(
         return Ok(None);
     }
     let params = BootstrapParams { n_draws, seed: context.seed("bootstrap"), ..BootstrapParams::default() };
-    let found = bootstrap::ci(records, Some(&val.groups()), metric, &params)?;
+    let found = bootstrap::ci(records, Some(groups), metric, &params)?;
     Ok(found.low.zip(found.high).filter(|_| 1 < found.n_groups).map(|(low, high)| [low, high]))
 }
 

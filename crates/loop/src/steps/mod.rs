@@ -4,15 +4,18 @@
 
 mod analyse;
 mod annotate;
+mod calibration;
 mod crops;
 mod decide;
 mod evaluate;
+mod prompts;
 mod qa;
 mod select;
 mod track;
 mod train;
 
-pub use analyse::{HardExample, Prompt};
+pub use analyse::HardExample;
+pub use prompts::{Prompt, PromptChange, PromptChanges, PromptDescription, PromptTrait, PromptVersion};
 pub use qa::{GoldenLabels, QaOverride, QaRecord};
 pub use train::{Metadata, OutsideSettings};
 

@@ -8,17 +8,20 @@ use labelloop_qa::{
 use serde::{Deserialize, Serialize};
 
 use super::annotate::simulate;
-use super::{Context, Outcome};
+use super::{Context, Outcome, calibration};
 use crate::annotate::{ErrorRates, label_picture};
 use crate::config::OnFail;
 use crate::event::Event;
 use crate::{LoopError, Result, files};
 
+/// The golden set is one and the same for the whole project; whoever corrects its reference labels starts another.
+pub(super) const GOLDEN_VERSION: &str = "1";
+
 /// Golden labels of one round, by picture.
 pub type GoldenLabels = BTreeMap<SampleId, Vec<LabelledBox>>;
 
 /// What golden QA leaves on disk.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QaRecord {
     /// Iteration of the round.
@@ -31,6 +34,9 @@ pub struct QaRecord {
     pub noise_ceiling: Option<f64>,
     /// The recorded reason to go on in spite of FAIL.
     pub override_reason: Option<String>,
+    /// Iterations whose rounds, labelled by people, served as calibration; none where rounds are simulated.
+    #[serde(default)]
+    pub calibrated_by: Vec<u32>,
 }
 
 /// A reason to train in spite of FAIL, kept beside the report.
@@ -46,45 +52,44 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let project = context.project;
     let dataset = project.dataset()?;
     let Some(round) = current_round(context, &dataset)? else {
-        let record = QaRecord {
-            iteration: context.iteration,
-            report: None,
-            refused: None,
-            noise_ceiling: None,
-            override_reason: None,
-        };
+        let record = QaRecord { iteration: context.iteration, ..QaRecord::default() };
         files::write_json(&project.layout.qa(context.iteration), &record)?;
         let summary = "no golden labels came back in this round: drift cannot be seen".to_owned();
         context.observer.event(&Event::Golden { verdict: "INCONCLUSIVE".to_owned(), p: None, summary });
         return Ok(Outcome::Next);
     };
-    let report = check(context, &dataset, &round)?;
-    tell(context, &report);
-    if report.verdict != Verdict::Fail {
-        return accept(context, &dataset, &round, report, None, None);
+    let checked = check(context, &dataset, &round)?;
+    tell(context, &checked.report);
+    if checked.report.verdict != Verdict::Fail {
+        return accept(context, &dataset, &round, checked, None, None);
     }
     if let Some(reason) = override_reason(context)? {
-        return accept(context, &dataset, &round, report, None, Some(reason));
+        return accept(context, &dataset, &round, checked, None, Some(reason));
     }
     match project.config.qa.on_fail {
-        OnFail::Stop => refuse(context, report),
-        OnFail::Relabel if project.config.active_learning.require_human_review => refuse(context, report),
-        OnFail::Relabel => relabel(context, &dataset, report),
+        OnFail::Stop => refuse(context, checked),
+        OnFail::Relabel if project.config.active_learning.require_human_review => refuse(context, checked),
+        OnFail::Relabel => relabel(context, &dataset, checked.report),
     }
 }
 
-fn refuse(context: &Context<'_>, report: GoldenReport) -> Result<Outcome> {
+/// A round's report and the iterations that calibrated it.
+struct Checked {
+    report: GoldenReport,
+    calibrated_by: Vec<u32>,
+}
+
+fn refuse(context: &Context<'_>, checked: Checked) -> Result<Outcome> {
     let error = LoopError::GoldenGate {
         iteration: context.iteration,
-        verdict: report.verdict.to_string(),
-        reason: headline(&report),
+        verdict: checked.report.verdict.to_string(),
+        reason: headline(&checked.report),
     };
     let record = QaRecord {
         iteration: context.iteration,
-        report: Some(report),
-        refused: None,
-        noise_ceiling: None,
-        override_reason: None,
+        report: Some(checked.report),
+        calibrated_by: checked.calibrated_by,
+        ..QaRecord::default()
     };
     files::write_json(&context.project.layout.qa(context.iteration), &record)?;
     Err(error)
@@ -101,31 +106,31 @@ fn relabel(context: &Context<'_>, dataset: &Dataset, refused: GoldenReport) -> R
     })?;
     context.observer.event(&Event::Relabelled { reason: headline(&refused) });
     let round = simulated_round(context, dataset, rates, &format!("{}/again", context.iteration))?;
-    let report = check(context, dataset, &round)?;
-    tell(context, &report);
-    if report.verdict == Verdict::Fail {
-        return refuse(context, report);
+    let checked = check(context, dataset, &round)?;
+    tell(context, &checked.report);
+    if checked.report.verdict == Verdict::Fail {
+        return refuse(context, checked);
     }
-    accept(context, dataset, &round, report, Some(refused), None)
+    accept(context, dataset, &round, checked, Some(refused), None)
 }
 
 fn accept(
     context: &Context<'_>,
     dataset: &Dataset,
     round: &GoldenLabels,
-    report: GoldenReport,
+    checked: Checked,
     refused: Option<GoldenReport>,
     override_reason: Option<String>,
 ) -> Result<Outcome> {
+    let Checked { report, calibrated_by } = checked;
     let layout = &context.project.layout;
     let reference = reference_of(context, dataset)?;
     let params = AgreementParams::default();
     let ceiling =
         noise_ceiling(&images(dataset, &reference), &images(dataset, round), dataset.schema(), &params)?;
     let path = layout.golden_history();
-    let mut history: labelloop_qa::History =
-        if path.exists() { files::read_json(&path)? } else { labelloop_qa::History::default() };
-    history.upsert(HistoryEntry::of(u64::from(context.iteration), "1", &report))?;
+    let mut history = golden_history(context)?;
+    history.upsert(HistoryEntry::of(u64::from(context.iteration), GOLDEN_VERSION, &report))?;
     files::write_json(&path, &history)?;
     let record = QaRecord {
         iteration: context.iteration,
@@ -133,32 +138,42 @@ fn accept(
         refused,
         noise_ceiling: ceiling.f1,
         override_reason,
+        calibrated_by,
     };
     files::write_json(&layout.qa(context.iteration), &record)?;
     Ok(Outcome::Next)
 }
 
-fn check(context: &Context<'_>, dataset: &Dataset, round: &GoldenLabels) -> Result<GoldenReport> {
+fn check(context: &Context<'_>, dataset: &Dataset, round: &GoldenLabels) -> Result<Checked> {
     let project = context.project;
     let reference = reference_of(context, dataset)?;
-    let calibration: Vec<GoldenLabels> = if project.config.active_learning.require_human_review {
-        Vec::new()
+    let n_rounds = project.config.qa.calibration_rounds;
+    let (calibrated_by, calibration) = if project.config.active_learning.require_human_review {
+        calibration::peoples_rounds(context, dataset, &reference)?.into_iter().unzip()
     } else {
         let rates = project.config.annotator.clone().unwrap_or_default().rates;
-        (0..project.config.qa.calibration_rounds)
+        let simulated = (0..n_rounds)
             .map(|k| simulated_round(context, dataset, rates, &format!("calibration/{k}")))
-            .collect::<Result<_>>()?
+            .collect::<Result<Vec<_>>>()?;
+        (Vec::new(), simulated)
     };
     let calibration: Vec<Vec<GoldenImage<'_>>> = calibration.iter().map(|r| images(dataset, r)).collect();
     let mut params = project.config.qa.golden.clone();
     params.seed = context.seed("golden");
-    Ok(golden_check(
+    let report = golden_check(
         &images(dataset, &reference),
         &calibration,
         &images(dataset, round),
         dataset.schema(),
         &params,
-    )?)
+    )?;
+    Ok(Checked { report, calibrated_by })
+}
+
+/// Golden checks of all iterations so far.
+pub(super) fn golden_history(context: &Context<'_>) -> Result<labelloop_qa::History> {
+    let path = context.project.layout.golden_history();
+    if path.exists() { files::read_json(&path) } else { Ok(labelloop_qa::History::default()) }
 }
 
 /// The round that people labelled, or that the simulated annotator labels with the rates now in force.
@@ -201,7 +216,7 @@ fn reference_of(context: &Context<'_>, dataset: &Dataset) -> Result<GoldenLabels
         .collect()
 }
 
-fn images<'r>(dataset: &Dataset, round: &'r GoldenLabels) -> Vec<GoldenImage<'r>> {
+pub(super) fn images<'r>(dataset: &Dataset, round: &'r GoldenLabels) -> Vec<GoldenImage<'r>> {
     let with_size = |(id, boxes): (&'r SampleId, &'r Vec<LabelledBox>)| {
         let size = dataset.samples().get(id)?.size?;
         Some(GoldenImage { id, size, boxes })

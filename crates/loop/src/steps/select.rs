@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
 use labelloop_acquire::{
-    AcquireError, BatchPlan, Budget, Candidates, FailureKind, FailureQuery, Failures, batch_size,
-    first_batch, plan_batch, random_batch,
+    AcquireError, BatchPlan, Budget, Candidates, FailureKind, FailureQuery, Failures, PolicyParams,
+    batch_size, first_batch, plan_batch, random_batch,
 };
 use labelloop_core::{Embeddings, GroupKey, Members, Pool, SampleId};
+use labelloop_coreset::ZCoreParams;
 use labelloop_dataset::Dataset;
 use ndarray::Array2;
 
@@ -22,11 +23,15 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     // A run that was killed after the commit finds its batch in the dataset already: choosing again would choose
     // from a pool that lacks it.
     let is_chosen = dataset.samples().values().any(|s| s.batch == Some(context.iteration));
-    let plan: BatchPlan = if is_chosen { files::read_json(&path)? } else { choose(context, &dataset)? };
+    let (plan, scores) =
+        if is_chosen { (files::read_json(&path)?, None) } else { choose(context, &dataset)? };
     files::write_json(&path, &plan)?;
     let picks: Vec<SampleId> = plan.picks.iter().map(|p| p.id.clone()).collect();
     project.commit_once(&context.key("select"), |d| {
         d.begin_batch(context.iteration, &picks)?;
+        if let Some(Scores { by_sample, made_with }) = scores {
+            d.set_scores_made_with(&format!("zcore@{}", context.iteration), by_sample, made_with)?;
+        }
         Ok(())
     })?;
     context.observer.event(&Event::Selected {
@@ -52,7 +57,13 @@ fn candidates_of(context: &Context<'_>, dataset: &Dataset) -> Result<Members<Poo
     Ok(dataset.unlabeled_pool().filtered(|id| dataset.samples().get(id).is_some_and(|s| s.slice == slice)))
 }
 
-fn choose(context: &Context<'_>, dataset: &Dataset) -> Result<BatchPlan> {
+/// Coverage of every candidate, and what it was computed with.
+struct Scores {
+    by_sample: BTreeMap<SampleId, f64>,
+    made_with: serde_json::Value,
+}
+
+fn choose(context: &Context<'_>, dataset: &Dataset) -> Result<(BatchPlan, Option<Scores>)> {
     let project = context.project;
     let run = project.embed(dataset, context.observer)?;
     let members = candidates_of(context, dataset)?.filtered(|id| run.embeddings.row(id).is_some());
@@ -67,13 +78,21 @@ fn choose(context: &Context<'_>, dataset: &Dataset) -> Result<BatchPlan> {
     let mut policy = settings.policy.clone();
     policy.seed = seed;
     let valid = policy.check().map_err(AcquireError::from)?;
+    // A plan keeps the scores of its picks alone, so those of all candidates are computed beside it.
+    let nothing = Array2::zeros((0, run.embeddings.n_dims()));
+    let given = if context.iteration == 0 { &nothing } else { &labelled };
+    let scores = match settings.kind {
+        PolicyKind::Random => None,
+        PolicyKind::Hybrid | PolicyKind::Coverage => Some(score(&candidates, given, &policy)?),
+    };
     if context.iteration == 0 {
         let n_most = (settings.first_share * members.len() as f64).floor() as usize;
         let budget = Budget::Units(settings.first_batch.min(n_most.max(1)));
-        return Ok(match settings.kind {
+        let plan = match settings.kind {
             PolicyKind::Random => random_batch(&candidates, budget, seed)?,
             PolicyKind::Hybrid | PolicyKind::Coverage => first_batch(&candidates, budget, &valid)?,
-        });
+        };
+        return Ok((plan, scores));
     }
     let budget = Budget::Units(batch_size(members.len(), &settings.batch)?.size);
     let (queries, rows) = match settings.kind {
@@ -84,12 +103,26 @@ fn choose(context: &Context<'_>, dataset: &Dataset) -> Result<BatchPlan> {
         }
     };
     let failures = Failures { queries: &queries, embeddings: rows.view() };
-    Ok(match settings.kind {
+    let plan = match settings.kind {
         PolicyKind::Random => random_batch(&candidates, budget, seed)?,
         PolicyKind::Coverage | PolicyKind::Hybrid => {
             plan_batch(&candidates, labelled.view(), &failures, budget, &valid)?
         }
-    })
+    };
+    Ok((plan, scores))
+}
+
+/// ZCore of every candidate given what is labelled, as the policy computes it.
+fn score(candidates: &Candidates<'_>, labelled: &Array2<f32>, policy: &PolicyParams) -> Result<Scores> {
+    let params = ZCoreParams { seed: policy.seed, ..policy.zcore.clone() };
+    let found = params.score_given(candidates.embeddings, labelled.view())?;
+    let made_with = serde_json::json!({
+        "scorer": if labelled.nrows() == 0 { "zcore" } else { "zcore_given_labelled" },
+        "n_labelled": labelled.nrows(),
+        "params": params,
+    });
+    let by_sample = candidates.members.ids().iter().cloned().zip(found.raw).collect();
+    Ok(Scores { by_sample, made_with })
 }
 
 fn labelled_vectors(

@@ -1,23 +1,23 @@
 use std::collections::BTreeMap;
 
 use labelloop_acquire::BatchPlan;
-use labelloop_core::LabelledBox;
-use labelloop_dataset::Dataset;
+use labelloop_core::{GroupKey, SampleId, Val};
+use labelloop_dataset::{Dataset, Sample};
 
 use super::qa::QaRecord;
 use super::select::by_bucket;
 use super::train::Metadata;
 use super::{Context, Outcome};
 use crate::evaluation::Evaluation;
+use crate::gain::{Gain, GainRound, gain};
 use crate::history::{History, IterationRecord};
-use crate::trainer::training_labels;
 use crate::{Result, files};
 
 /// Writes the iteration's numbers down: history, `convergence_tracking.csv` and the iteration's report.
 pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let layout = &context.project.layout;
-    let record = gather(context)?;
     let mut history = History::load(&layout.history())?;
+    let record = gather(context, &history)?;
     history.upsert(record.clone());
     history.save(&layout.history())?;
     history.write_csv(&layout.tracking_csv())?;
@@ -27,13 +27,14 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Next)
 }
 
-fn gather(context: &Context<'_>) -> Result<IterationRecord> {
+fn gather(context: &Context<'_>, history: &History) -> Result<IterationRecord> {
     let (layout, i) = (&context.project.layout, context.iteration);
     let dataset = context.project.dataset()?;
     let evaluation: Evaluation = files::read_json(&layout.evaluation(i))?;
     let metadata: Metadata = files::read_json(&layout.metadata(i))?;
     let plan: BatchPlan = files::read_json(&layout.batch(i))?;
     let qa: QaRecord = files::read_json(&layout.qa(i))?;
+    let gain = gained(context, &dataset, history, metadata.n_boxes, &evaluation)?;
     let present = |n: Option<&f64>| n.copied().filter(|s| 0.0 <= *s);
     Ok(IterationRecord {
         iteration: i,
@@ -41,9 +42,10 @@ fn gather(context: &Context<'_>) -> Result<IterationRecord> {
         n_boxes: metadata.n_boxes,
         n_batch: plan.picks.len(),
         picks_by_bucket: by_bucket(&plan),
-        boxes_by_class: boxes_by_class(context, &dataset)?,
+        boxes_by_class: metadata.boxes_by_class,
         f1: evaluation.f1,
         f1_interval: evaluation.f1_interval,
+        gain,
         precision: evaluation.precision,
         recall: evaluation.recall,
         tp: evaluation.tp,
@@ -62,13 +64,30 @@ fn gather(context: &Context<'_>) -> Result<IterationRecord> {
     })
 }
 
-fn boxes_by_class(context: &Context<'_>, dataset: &Dataset) -> Result<BTreeMap<String, usize>> {
-    let mut counts: BTreeMap<String, usize> =
-        dataset.schema().names().iter().map(|name| (name.clone(), 0)).collect();
-    let labels = training_labels(context.project, dataset)?;
-    let named = |b: &LabelledBox| dataset.schema().name(b.class).map(str::to_owned);
-    for name in labels.values().flatten().filter_map(named) {
-        *counts.entry(name).or_insert(0) += 1;
+/// The gain over as many rounds as the plateau rule compares: its last ones and the one before them.
+fn gained(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    history: &History,
+    n_boxes: usize,
+    evaluation: &Evaluation,
+) -> Result<Option<Gain>> {
+    let config = &context.project.config;
+    let records = history.records();
+    let known = records.iter().rev().filter(|r| r.iteration < context.iteration && r.f1.is_some());
+    let mut earlier = Vec::new();
+    for record in known.take(config.active_learning.plateau_iterations) {
+        let path = context.project.layout.evaluation(record.iteration);
+        earlier.push((record.n_boxes, files::read_json::<Evaluation>(&path)?));
     }
-    Ok(counts)
+    let mut rounds: Vec<GainRound<'_>> =
+        earlier.iter().rev().map(|(n_boxes, e)| GainRound { n_boxes: *n_boxes, images: &e.images }).collect();
+    rounds.push(GainRound { n_boxes, images: &evaluation.images });
+    let groups: BTreeMap<SampleId, GroupKey> =
+        dataset.members::<Val>().ids().iter().filter_map(|id| dataset.samples().get(id)).map(group).collect();
+    Ok(gain(&rounds, &groups, config.evaluation.n_bootstrap, context.seed("gain")))
+}
+
+fn group(sample: &Sample) -> (SampleId, GroupKey) {
+    (sample.id.clone(), sample.group.clone())
 }

@@ -24,6 +24,9 @@ pub struct Metadata {
     pub n_images: usize,
     /// Boxes trained on.
     pub n_boxes: usize,
+    /// The same by class, zeros kept.
+    #[serde(default)]
+    pub boxes_by_class: BTreeMap<String, usize>,
     /// Settings handed to an outside trainer.
     pub training: Option<OutsideSettings>,
 }
@@ -61,6 +64,7 @@ pub(super) fn run(context: &Context<'_>, trainer: &mut Trainer) -> Result<Outcom
         model_digest: predictions.model_digest,
         n_images: labelled.len(),
         n_boxes,
+        boxes_by_class: boxes_by_class(&dataset, &labelled),
         training: (settings.kind == TrainerKind::Command).then(|| OutsideSettings {
             epochs: settings.epochs(context.iteration),
             learning_rate: settings.learning_rate(context.iteration),
@@ -84,4 +88,16 @@ fn train_eval<'d>(
     order.truncate(context.project.config.training.max_train_eval);
     order.sort_unstable();
     order.into_iter().filter_map(|i| dataset.samples().get(ids[i])).collect()
+}
+
+fn boxes_by_class(
+    dataset: &Dataset,
+    labelled: &BTreeMap<SampleId, Vec<LabelledBox>>,
+) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<String, usize> =
+        dataset.schema().names().iter().map(|name| (name.clone(), 0)).collect();
+    for name in labelled.values().flatten().filter_map(|b| dataset.schema().name(b.class)) {
+        *counts.entry(name.to_owned()).or_insert(0) += 1;
+    }
+    counts
 }
