@@ -227,7 +227,7 @@ impl Sampler {
             .map(|line| {
                 let counted = |t: &usize| {
                     let bit = area * n_thresholds + t;
-                    let entries = line.entries.iter().filter(|e| min_score <= e.score);
+                    let entries = line.entries().filter(|e| min_score <= e.score);
                     entries
                         .filter(|e| e.is_tp(bit) || e.is_fp(bit))
                         .map(|e| (groups[e.image] as u32, e.is_tp(bit)))

@@ -52,6 +52,26 @@ pub enum EvalError {
         /// Number of classes of the evaluation.
         n_classes: usize,
     },
+    /// A row of a table that names a picture or class beyond those there are.
+    #[error("{what} {index}: {field} {found}, expected a number below {end}")]
+    RowOutOfRange {
+        /// `label` or `detection`.
+        what: &'static str,
+        /// The row's place in its table, from 0.
+        index: usize,
+        /// `image` or `class`.
+        field: &'static str,
+        /// The number found.
+        found: u32,
+        /// How many there are.
+        end: usize,
+    },
+    /// More rows than can be numbered.
+    #[error("a table of {found} rows: expected less than 2^32")]
+    TooManyRows {
+        /// Number of rows.
+        found: usize,
+    },
     /// A stated area that is no area.
     #[error("image {image}, label {index}: area {found}, expected a finite number of at least 0")]
     InvalidArea {

@@ -39,20 +39,29 @@
 //! [`EvalError::DuplicateImage`]: crate::EvalError::DuplicateImage
 
 mod accumulate;
+mod kernel;
+mod line;
 pub(crate) mod numpy;
 mod params;
 mod partial;
 mod result;
+mod rows;
 mod table;
+mod transpose;
 
-pub(crate) use accumulate::{SPACING, lines};
+pub(crate) use accumulate::SPACING;
+pub(crate) use line::lines;
 pub use params::{AreaRange, CocoParams, CocoValidParams, ImageOrder};
 pub use partial::{Partial, observe, observe_all};
 pub(crate) use partial::{by_score, detections_by_score};
 pub use result::CocoResult;
+pub use rows::{Rows, evaluate_rows};
 pub use table::{ClassRow, ClassTable};
 
-use crate::{ImageCase, Result};
+use labelloop_core::{DetectionRow, LabelRow, LabelledBox};
+
+use crate::case::checked_by_id;
+use crate::{EvalError, ImageCase, Result};
 
 /// Evaluates detections against labels with COCO's protocol, `n_classes` classes numbered from 0.
 ///
@@ -62,5 +71,28 @@ use crate::{ImageCase, Result};
 /// Those of [`CocoParams::check`]; [`crate::EvalError::ClassOutOfRange`], [`crate::EvalError::InvalidArea`] and
 /// [`crate::EvalError::DuplicateImage`] for the input.
 pub fn evaluate(cases: &[ImageCase<'_>], n_classes: usize, params: &CocoParams) -> Result<CocoResult> {
-    observe_all(cases, n_classes, params)?.finish()
+    let order = params.clone().check()?;
+    let mut cases = checked_by_id(cases, n_classes)?;
+    // Stable, so ids decide where there are no ranks and between equal ones.
+    cases.sort_by_cached_key(|case| {
+        let rank = order.rank(case.id);
+        (rank.is_none(), rank)
+    });
+    let (mut labels, mut detections) = (Vec::new(), Vec::new());
+    for (image, case) in (0..).zip(&cases) {
+        for (index, label) in case.labels.iter().enumerate() {
+            labels.push(label_row(case, image, index, label)?);
+        }
+        detections.extend(case.detections.iter().map(|found| DetectionRow { image, found: *found }));
+    }
+    let rows = Rows { n_images: cases.len(), n_classes, labels: &labels, detections: &detections };
+    evaluate_rows(&rows, params)
+}
+
+fn label_row(case: &ImageCase<'_>, image: u32, index: usize, label: &LabelledBox) -> Result<LabelRow> {
+    let mut row = LabelRow::new(image, label.class, label.bbox);
+    row.is_crowd = label.is_crowd;
+    let Some(area) = label.area else { return Ok(row) };
+    let refused = |_| EvalError::InvalidArea { image: case.id.to_string(), index, found: area };
+    row.with_area(area).map_err(refused)
 }

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
-use labelloop_core::{BBox, SampleId};
+use labelloop_core::SampleId;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::accumulate::accumulate;
+use super::accumulate::{ClassBits, accumulate};
+use super::kernel::{Bits, Matcher};
+use super::line::lines;
 use super::{CocoParams, CocoResult, CocoValidParams};
 use crate::case::checked_by_id;
-use crate::overlap::{Candidates, effective_threshold};
 use crate::{EvalError, ImageCase, Result};
 
 /// What the evaluation of some pictures found: match records that can be stored, sent, merged in any order and
@@ -83,9 +84,10 @@ pub fn observe(case: &ImageCase<'_>, n_classes: usize, params: &CocoParams) -> R
 /// As [`super::evaluate`].
 pub fn observe_all(cases: &[ImageCase<'_>], n_classes: usize, params: &CocoParams) -> Result<Partial> {
     let params = params.clone().check()?;
+    let bits = Bits::new(&params);
     let images = checked_by_id(cases, n_classes)?
         .par_iter()
-        .map(|case| (case.id.clone(), record(case, &params)))
+        .map(|case| (case.id.clone(), record(case, &params, &bits)))
         .collect::<Vec<_>>();
     Ok(Partial { params: params.without_order(), n_classes, images: images.into_iter().collect() })
 }
@@ -122,7 +124,9 @@ impl Partial {
     /// [`EvalError::InvalidParam`] and its like only when a stored partial was tampered with.
     pub fn finish(&self) -> Result<CocoResult> {
         let params = self.params.clone().check()?;
-        accumulate(&self.by_order(), self.n_classes, &params)
+        let lines = lines(&self.by_order(), self.n_classes, &params);
+        let classes = lines.into_par_iter().map(|line| ClassBits::new(line, &params)).collect();
+        Ok(accumulate(classes, &params))
     }
 
     /// Pictures taken in, by id.
@@ -215,12 +219,12 @@ fn check_record(
     Ok(())
 }
 
-fn record(case: &ImageCase<'_>, params: &CocoValidParams) -> ImageRecord {
+fn record(case: &ImageCase<'_>, params: &CocoValidParams, bits: &Bits) -> ImageRecord {
     let labels = case.labels.iter().map(|l| l.class.0);
     let mut classes: Vec<u32> = labels.chain(case.detections.iter().map(|d| d.class().0)).collect();
     classes.sort_unstable();
     classes.dedup();
-    let classes = classes.into_iter().map(|class| class_record(case, class, params)).collect();
+    let classes = classes.into_iter().map(|class| class_record(case, class, params, bits)).collect();
     ImageRecord { rank: params.rank(case.id), classes }
 }
 
@@ -238,49 +242,26 @@ pub(crate) fn by_score(a: f64, b: f64) -> std::cmp::Ordering {
     b.partial_cmp(&a).unwrap_or(std::cmp::Ordering::Equal)
 }
 
-fn class_record(case: &ImageCase<'_>, class: u32, params: &CocoValidParams) -> ClassRecord {
+fn class_record(case: &ImageCase<'_>, class: u32, params: &CocoValidParams, bits: &Bits) -> ClassRecord {
     let mut order = detections_by_score(case, Some(class));
     order.truncate(params.most_detections());
-    let boxes: Vec<BBox> = order.iter().map(|i| case.detections[*i].bbox()).collect();
     let labels: Vec<_> = case.labels.iter().filter(|l| l.class.0 == class).collect();
-    let label_boxes: Vec<BBox> = labels.iter().map(|l| l.bbox).collect();
-    let crowd: Vec<bool> = labels.iter().map(|l| l.is_crowd).collect();
-    let thresholds = &params.get().iou_thresholds;
-    let candidates = Candidates::new(&boxes, &label_boxes, &crowd, effective_threshold(thresholds[0]));
-
-    let n_words = params.n_words();
-    let mut record = ClassRecord {
-        class,
-        n_labels: Vec::with_capacity(params.get().areas.len()),
-        scores: order.iter().map(|i| case.detections[*i].score()).collect(),
-        tp: vec![0; order.len() * n_words],
-        fp: vec![0; order.len() * n_words],
-    };
-    let mut matches = Vec::new();
-    for (a, area) in params.get().areas.iter().enumerate() {
-        let is_outside = |size: f64| size < area.min || area.max < size;
-        let ignored: Vec<bool> =
-            labels.iter().map(|l| l.is_crowd || is_outside(l.effective_area())).collect();
-        record.n_labels.push(ignored.iter().map(|i| u32::from(!i)).sum());
-        for (t, threshold) in thresholds.iter().enumerate() {
-            candidates.assign(*threshold, &ignored, &crowd, &mut matches);
-            let bit = a * thresholds.len() + t;
-            for (d, found) in matches.iter().enumerate() {
-                let word = d * n_words + bit / 64;
-                match found {
-                    Some(label) if !ignored[*label as usize] => record.tp[word] |= 1 << (bit % 64),
-                    None if !is_outside(boxes[d].area()) => record.fp[word] |= 1 << (bit % 64),
-                    _ => {}
-                }
-            }
-        }
+    let mut matcher = Matcher::new(bits, labels.len());
+    for label in &labels {
+        matcher.push(label.bbox, label.effective_area(), label.is_crowd);
     }
-    record
+    let (mut tp, mut fp) = (Vec::new(), Vec::new());
+    for i in &order {
+        matcher.assign(case.detections[*i].bbox(), 0..labels.len(), &mut tp, &mut fp);
+    }
+    let n_labels = matcher.n_counted().iter().map(|n| *n as u32).collect();
+    let scores = order.iter().map(|i| case.detections[*i].score()).collect();
+    ClassRecord { class, n_labels, scores, tp, fp }
 }
 
 #[cfg(test)]
 mod tests {
-    use labelloop_core::{ClassIdx, LabelledBox, ScoredBox};
+    use labelloop_core::{BBox, ClassIdx, LabelledBox, ScoredBox};
 
     use super::*;
 

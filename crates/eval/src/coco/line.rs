@@ -1,0 +1,89 @@
+use super::CocoValidParams;
+use super::partial::{ClassRecord, ImageRecord, by_score};
+
+/// Detections of one class over all pictures, best score first, in the order of pictures among equals; those beyond
+/// the largest detection limit are not in it.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// Labels that count, for each area.
+    pub(super) n_labels: Vec<u64>,
+    pub(super) scores: Vec<f64>,
+    /// How many detections of the class come before in the same picture.
+    pub(super) places: Vec<u32>,
+    /// Places of the pictures in their order.
+    pub(super) images: Vec<u32>,
+    /// Words of each detection: where it is right.
+    pub(super) tp: Vec<u64>,
+    /// Words of each detection: where it is wrong.
+    pub(super) fp: Vec<u64>,
+}
+
+/// One detection in a [`Line`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub(crate) score: f64,
+    pub(crate) image: usize,
+    tp: &'a [u64],
+    fp: &'a [u64],
+}
+
+impl Entry<'_> {
+    /// Whether the detection is a true positive at a bit of area and threshold.
+    pub(crate) fn is_tp(&self, bit: usize) -> bool {
+        self.tp[bit / 64] >> (bit % 64) & 1 == 1
+    }
+
+    /// Whether the detection is a false positive at a bit of area and threshold.
+    pub(crate) fn is_fp(&self, bit: usize) -> bool {
+        self.fp[bit / 64] >> (bit % 64) & 1 == 1
+    }
+}
+
+impl Line {
+    pub(super) fn len(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// Words of each detection.
+    pub(super) fn n_words(&self) -> usize {
+        self.tp.len().checked_div(self.len()).unwrap_or(0)
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let n_words = self.n_words();
+        self.scores.iter().zip(&self.images).enumerate().map(move |(i, (score, image))| {
+            let span = i * n_words..(i + 1) * n_words;
+            Entry { score: *score, image: *image as usize, tp: &self.tp[span.clone()], fp: &self.fp[span] }
+        })
+    }
+}
+
+/// Lines of all classes from the records of pictures in their order.
+pub(crate) fn lines(images: &[&ImageRecord], n_classes: usize, params: &CocoValidParams) -> Vec<Line> {
+    let n_areas = params.get().areas.len();
+    let mut classes: Vec<Vec<(u32, &ClassRecord)>> = vec![Vec::new(); n_classes];
+    for (image, record) in (0..).zip(images) {
+        record.classes.iter().for_each(|class| classes[class.class as usize].push((image, class)));
+    }
+    classes.iter().map(|records| line(records, n_areas, params.n_words())).collect()
+}
+
+fn line(records: &[(u32, &ClassRecord)], n_areas: usize, n_words: usize) -> Line {
+    let mut line = Line { n_labels: vec![0; n_areas], ..Line::default() };
+    let mut order = Vec::new();
+    for (image, record) in records {
+        line.n_labels.iter_mut().zip(&record.n_labels).for_each(|(sum, n)| *sum += u64::from(*n));
+        order.extend(record.scores.iter().zip(0u32..).map(|(score, place)| (*score, place, *image, *record)));
+    }
+    // Stable, so pictures stay in their order among equals.
+    order.sort_by(|a, b| by_score(a.0, b.0));
+    for (score, place, image, record) in order {
+        line.scores.push(score);
+        line.places.push(place);
+        line.images.push(image);
+        let span = place as usize * n_words..(place as usize + 1) * n_words;
+        line.tp.extend(&record.tp[span.clone()]);
+        line.fp.extend(&record.fp[span]);
+    }
+    line
+}
