@@ -132,19 +132,22 @@ pub fn ci(
     let params = params.clone().check()?;
     let units = Units::new(records, groups)?;
     let sampler = Sampler::new(records, &units, metric)?;
-    let mut draws: Vec<f64> = (0..params.0.n_draws)
+    let draws: Vec<f64> = (0..params.0.n_draws)
         .into_par_iter()
         .filter_map(|draw| sampler.value(&units.draw(params.0.seed, draw)))
         .collect();
-    draws.sort_by(f64::total_cmp);
-    let tail = (1.0 - params.0.confidence) / 2.0;
-    Ok(Interval {
-        value: sampler.value(&vec![1; units.n_groups]),
-        low: quantile(&draws, tail),
-        high: quantile(&draws, 1.0 - tail),
-        n_draws: draws.len(),
-        n_groups: units.n_groups,
-    })
+    let value = sampler.value(&vec![1; units.n_groups]);
+    Ok(Interval::new(value, draws, params.0.confidence, units.n_groups))
+}
+
+impl Interval {
+    /// The percentile interval of what the metric was in each draw in which it is defined.
+    pub(crate) fn new(value: Option<f64>, mut draws: Vec<f64>, confidence: f64, n_groups: usize) -> Self {
+        draws.sort_by(f64::total_cmp);
+        let tail = (1.0 - confidence) / 2.0;
+        let (low, high) = (quantile(&draws, tail), quantile(&draws, 1.0 - tail));
+        Self { value, low, high, n_draws: draws.len(), n_groups }
+    }
 }
 
 /// Quantile of sorted numbers with linear interpolation, numpy's default.
@@ -163,19 +166,28 @@ pub(crate) struct Units {
 
 impl Units {
     pub(crate) fn new(records: &Partial, groups: Option<&BTreeMap<SampleId, GroupKey>>) -> Result<Self> {
+        Self::of(&records.image_ids().collect::<Vec<_>>(), groups)
+    }
+
+    /// Pictures by ascending id.
+    pub(crate) fn of(ids: &[&SampleId], groups: Option<&BTreeMap<SampleId, GroupKey>>) -> Result<Self> {
         let Some(groups) = groups else {
-            let group_of: BTreeMap<_, _> =
-                records.image_ids().enumerate().map(|(i, id)| (id.clone(), i)).collect();
+            let group_of: BTreeMap<_, _> = ids.iter().enumerate().map(|(i, id)| ((*id).clone(), i)).collect();
             return Ok(Self { n_groups: group_of.len(), group_of });
         };
         let mut numbers: BTreeMap<&GroupKey, usize> = BTreeMap::new();
-        for id in records.image_ids() {
-            let key = groups.get(id).ok_or_else(|| EvalError::MissingGroup { image: id.to_string() })?;
+        for id in ids {
+            let key = groups.get(*id).ok_or_else(|| EvalError::MissingGroup { image: id.to_string() })?;
             numbers.insert(key, 0);
         }
         numbers.values_mut().enumerate().for_each(|(i, number)| *number = i);
-        let group_of = records.image_ids().map(|id| (id.clone(), numbers[&groups[id]])).collect();
+        let group_of = ids.iter().map(|id| ((*id).clone(), numbers[&groups[*id]])).collect();
         Ok(Self { group_of, n_groups: numbers.len() })
+    }
+
+    /// The number of a picture's group.
+    pub(crate) fn group(&self, id: &SampleId) -> usize {
+        self.group_of.get(id).copied().unwrap_or(0)
     }
 
     /// How often each group is in draw number `draw`.
@@ -217,8 +229,7 @@ impl Sampler {
         let n_thresholds = p.iou_thresholds.len();
         let area = p.areas.iter().position(|area| area.label == "all").unwrap_or(0);
         let ordered = records.ordered();
-        let groups: Vec<usize> =
-            ordered.iter().map(|(id, _)| units.group_of.get(*id).copied().unwrap_or(0)).collect();
+        let groups: Vec<usize> = ordered.iter().map(|(id, _)| units.group(id)).collect();
         let images: Vec<_> = ordered.iter().map(|(_, record)| *record).collect();
         let (thresholds, min_score) = chosen(&p.iou_thresholds, metric)?;
 
@@ -250,29 +261,44 @@ impl Sampler {
         if self.is_f1 { self.f1(times) } else { self.ap(times) }
     }
 
-    fn f1(&self, times: &[u32]) -> Option<f64> {
-        let (mut right, mut wrong, mut labels) = (0u64, 0u64, 0u64);
-        for class in &self.classes {
-            labels += class.n_labels(times);
-            for (group, is_right) in class.detections.iter().flatten() {
-                let n = u64::from(times[*group as usize]);
-                if *is_right { right += n } else { wrong += n }
-            }
+    /// The metric and that of each class by itself.
+    pub(crate) fn values_by_class(&self, times: &[u32]) -> (Option<f64>, Vec<Option<f64>>) {
+        if self.is_f1 {
+            let of = |class| f1(std::slice::from_ref(class), times);
+            return (self.f1(times), self.classes.iter().map(of).collect());
         }
-        // 2 tp + fp + fn, where tp + fn are the labels.
-        let whole = right + wrong + labels;
-        (whole != 0).then(|| 2.0 * right as f64 / whole as f64)
+        let (present, all) = self.precisions(times);
+        let mut values = vec![None; self.classes.len()];
+        for (place, class) in present.iter().enumerate() {
+            let own: Vec<f64> = all.iter().copied().skip(place).step_by(present.len()).collect();
+            values[*class] = numpy::mean(&own);
+        }
+        (numpy::mean(&all), values)
+    }
+
+    fn f1(&self, times: &[u32]) -> Option<f64> {
+        f1(&self.classes, times)
     }
 
     /// Mean over thresholds, recalls and the classes with a label, added in the order of COCO's array.
     fn ap(&self, times: &[u32]) -> Option<f64> {
-        let present: Vec<(&SampledClass, u64)> =
-            self.classes.iter().map(|c| (c, c.n_labels(times))).filter(|(_, n)| *n != 0).collect();
+        numpy::mean(&self.precisions(times).1)
+    }
+
+    /// Classes with a label, and interpolated precision by threshold, recall and those classes.
+    fn precisions(&self, times: &[u32]) -> (Vec<usize>, Vec<f64>) {
+        let present: Vec<(usize, u64)> = self
+            .classes
+            .iter()
+            .enumerate()
+            .map(|(k, class)| (k, class.n_labels(times)))
+            .filter(|(_, n)| *n != 0)
+            .collect();
         let n_thresholds = self.classes.first().map_or(0, |c| c.detections.len());
         let (nr, nk) = (self.recall_thresholds.len(), present.len());
         let mut all = vec![0.0; n_thresholds * nr * nk];
         for (k, (class, n_labels)) in present.iter().enumerate() {
-            for (t, detections) in class.detections.iter().enumerate() {
+            for (t, detections) in self.classes[*class].detections.iter().enumerate() {
                 let points = interpolated(detections, times, *n_labels as f64);
                 let mut i = 0;
                 for (r, wanted) in self.recall_thresholds.iter().enumerate() {
@@ -284,8 +310,22 @@ impl Sampler {
                 }
             }
         }
-        numpy::mean(&all)
+        (present.into_iter().map(|(class, _)| class).collect(), all)
     }
+}
+
+fn f1(classes: &[SampledClass], times: &[u32]) -> Option<f64> {
+    let (mut right, mut wrong, mut labels) = (0u64, 0u64, 0u64);
+    for class in classes {
+        labels += class.n_labels(times);
+        for (group, is_right) in class.detections.iter().flatten() {
+            let n = u64::from(times[*group as usize]);
+            if *is_right { right += n } else { wrong += n }
+        }
+    }
+    // 2 tp + fp + fn, where tp + fn are the labels.
+    let whole = right + wrong + labels;
+    (whole != 0).then(|| 2.0 * right as f64 / whole as f64)
 }
 
 impl SampledClass {

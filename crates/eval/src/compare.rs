@@ -1,4 +1,9 @@
-//! Whether one detector is better than another, or only luckier with these pictures.
+//! Whether one detector is better than another, or only luckier with these pictures: one number ([`compare`]), or every
+//! class and slice with p-values corrected for their number ([`compare_all`]).
+
+mod all;
+
+pub use all::{CompareParams, CompareValidParams, ComparisonReport, ComparisonRow, Subject, compare_all};
 
 use std::collections::BTreeMap;
 
@@ -72,27 +77,34 @@ pub fn compare(
     a.check_same_labels(b)?;
     let units = Units::new(a, groups)?;
     let (first, second) = (Sampler::new(a, &units, metric)?, Sampler::new(b, &units, metric)?);
-    let mut draws: Vec<f64> = (0..params.n_draws)
+    let draws: Vec<f64> = (0..params.n_draws)
         .into_par_iter()
         .filter_map(|draw| {
             let times = units.draw(params.seed, draw);
             Some(second.value(&times)? - first.value(&times)?)
         })
         .collect();
-    draws.sort_by(f64::total_cmp);
     let everything = vec![1; units.n_groups];
-    let (value_a, value_b) = (first.value(&everything), second.value(&everything));
-    let tail = (1.0 - params.confidence) / 2.0;
-    Ok(Comparison {
-        a: value_a,
-        b: value_b,
-        difference: value_a.zip(value_b).map(|(a, b)| b - a),
-        low: quantile(&draws, tail),
-        high: quantile(&draws, 1.0 - tail),
-        p_value: p_value(&draws),
-        n_draws: draws.len(),
-        n_groups: units.n_groups,
-    })
+    let values = [first.value(&everything), second.value(&everything)];
+    Ok(Comparison::new(values, draws, params.confidence, units.n_groups))
+}
+
+impl Comparison {
+    /// From both values and the difference in each draw in which both are defined.
+    fn new([a, b]: [Option<f64>; 2], mut draws: Vec<f64>, confidence: f64, n_groups: usize) -> Self {
+        draws.sort_by(f64::total_cmp);
+        let tail = (1.0 - confidence) / 2.0;
+        Self {
+            a,
+            b,
+            difference: a.zip(b).map(|(a, b)| b - a),
+            low: quantile(&draws, tail),
+            high: quantile(&draws, 1.0 - tail),
+            p_value: p_value(&draws),
+            n_draws: draws.len(),
+            n_groups,
+        }
+    }
 }
 
 fn p_value(draws: &[f64]) -> Option<f64> {

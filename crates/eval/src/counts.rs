@@ -68,6 +68,43 @@ impl ConfusionMatrix {
         self.counts[row * (self.n_classes + 1) + column]
     }
 
+    /// Each count as a share of its row: of the labels of a class, which share was taken for what. The diagonal is then
+    /// the recall of each class; the last row shares the wrong detections out over what they were taken for. Nothing in
+    /// rows without a count. Same order as `counts`.
+    ///
+    /// ```
+    /// use labelloop_core::{BBox, ClassIdx, LabelledBox, SampleId};
+    /// use labelloop_eval::{ImageCase, evaluate_at};
+    ///
+    /// let id = SampleId::new("1")?;
+    /// let labels = [LabelledBox::new(ClassIdx(0), BBox::new(0.0, 0.0, 10.0, 10.0)?)];
+    /// let case = ImageCase { id: &id, size: None, labels: &labels, detections: &[] };
+    /// let shares = evaluate_at(&[case], 1, 0.5, 0.25)?.confusion.by_label();
+    /// assert_eq!(shares, [Some(0.0), Some(1.0), None, None]); // all of the class is missed
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn by_label(&self) -> Vec<Option<f64>> {
+        let rows = self.counts.chunks(self.n_classes + 1);
+        let shares = rows.flat_map(|row| {
+            let sum: u64 = row.iter().sum();
+            row.iter().map(move |n| (sum != 0).then(|| *n as f64 / sum as f64))
+        });
+        shares.collect()
+    }
+
+    /// Each count as a share of its column: of the detections of a class, which share was what. The diagonal is then the
+    /// precision of each class. Nothing in columns without a count. Same order as `counts`.
+    pub fn by_detection(&self) -> Vec<Option<f64>> {
+        let width = self.n_classes + 1;
+        let sum = |column: usize| self.counts.iter().skip(column).step_by(width).sum::<u64>();
+        let sums: Vec<u64> = (0..width).map(sum).collect();
+        let share = |(i, n): (usize, &u64)| {
+            let sum = sums[i % width];
+            (sum != 0).then(|| *n as f64 / sum as f64)
+        };
+        self.counts.iter().enumerate().map(share).collect()
+    }
+
     fn add(&mut self, actual: Option<ClassIdx>, predicted: Option<ClassIdx>) {
         let place = |class: Option<ClassIdx>| class.map_or(self.n_classes, ClassIdx::as_usize);
         let at = place(actual) * (self.n_classes + 1) + place(predicted);

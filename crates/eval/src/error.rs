@@ -122,6 +122,18 @@ pub enum EvalError {
         /// The first image that differs.
         image: String,
     },
+    /// A list of one picture that should have had an entry for each of its labels.
+    #[error("{name} of image {image} has {found} entries: expected {expected}, one for each label")]
+    LabelValues {
+        /// The list.
+        name: String,
+        /// The image.
+        image: String,
+        /// Entries found.
+        found: usize,
+        /// Entries expected.
+        expected: usize,
+    },
     /// Two lists that should have been as long as each other.
     #[error("{name} has {found} entries: expected {expected}")]
     Length {

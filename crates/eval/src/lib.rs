@@ -12,6 +12,7 @@ pub mod fiftyone;
 pub mod matching;
 pub mod multiplicity;
 mod overlap;
+pub mod slices;
 pub mod threshold;
 pub mod tide;
 pub mod voc;

@@ -69,6 +69,18 @@ fn invalid_parameters_are_refused_by_every_verb() {
 }
 
 #[test]
+fn diagonals_of_the_matrix_are_recall_and_precision() {
+    let report = evaluate_at(&cases(&mixed()), 2, 0.5, 0.25).unwrap();
+    let (rows, columns) = (report.confusion.by_label(), report.confusion.by_detection());
+    for (k, class) in report.per_class.iter().enumerate() {
+        assert_eq!(rows[k * 4], class.recall, "class {k}");
+        assert_eq!(columns[k * 4], class.precision, "class {k}");
+    }
+    let sum = |shares: &[Option<f64>]| shares.iter().flatten().sum::<f64>();
+    assert!(rows.chunks(3).all(|row| row[0].is_none() || (sum(row) - 1.0).abs() < 1e-12));
+}
+
+#[test]
 fn curve_goes_from_the_highest_score_down_and_ties_come_in_together() {
     let pictures = [Picture::new("a")
         .label(0, BOX)
