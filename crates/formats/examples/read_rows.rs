@@ -1,7 +1,7 @@
 //! Times the reading of labels and detections as rows, beside serde_json reading the same fields into borrowing types.
 //!
 //! ```text
-//! cargo run --release -p labelloop-formats --example read_rows -- instances.json results.json [repetitions]
+//! cargo run --release -p labelloop-formats --example read_rows -- instances.json results.json [repetitions [part of a name]]
 //! ```
 #![allow(clippy::print_stdout)]
 
@@ -66,6 +66,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("expected an instances file and a results file".into());
     };
     let n_reps: usize = rest.first().map_or(Ok(15), |text| text.parse())?;
+    let only = rest.get(1).map_or("", String::as_str);
+    let timed = Timed { n_reps, only };
     let (truth, found) = (Path::new(truth), Path::new(found));
     let rows = coco::read_rows(truth, Strictness::Strict)?;
     let (detections, _) = coco::read_detection_rows(found, &rows, Strictness::Strict)?;
@@ -78,37 +80,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (gt, dt) = (std::fs::read(truth)?, std::fs::read(found)?);
     let strict = Strictness::Strict;
     for _ in 0..2 {
-        timed("labels, rows, file", gt.len(), n_reps, || coco::read_rows(truth, strict))?;
-        timed("labels, rows, memory", gt.len(), n_reps, || coco::rows_from_slice(truth, &gt, strict))?;
-        timed("labels, serde_json", gt.len(), n_reps, || serde_json::from_slice::<Truth<'_>>(&gt))?;
-        timed("detections, rows, file", dt.len(), n_reps, || {
-            coco::read_detection_rows(found, &rows, strict)
-        })?;
-        timed("detections, rows, memory", dt.len(), n_reps, || {
+        timed.run("labels, rows, file", gt.len(), || coco::read_rows(truth, strict))?;
+        timed.run("labels, rows, memory", gt.len(), || coco::rows_from_slice(truth, &gt, strict))?;
+        timed.run("labels, serde_json", gt.len(), || serde_json::from_slice::<Truth<'_>>(&gt))?;
+        timed.run("detections, rows, file", dt.len(), || coco::read_detection_rows(found, &rows, strict))?;
+        timed.run("detections, rows, memory", dt.len(), || {
             coco::detection_rows_from_slice(found, &dt, &rows, strict)
         })?;
-        timed("detections, serde_json", dt.len(), n_reps, || serde_json::from_slice::<Vec<Detection>>(&dt))?;
+        timed.run("detections, serde_json", dt.len(), || serde_json::from_slice::<Vec<Detection>>(&dt))?;
     }
     Ok(())
 }
 
-/// Prints the least and the median time, and bytes by the least.
-fn timed<T, E>(
-    what: &str,
-    n_bytes: usize,
+struct Timed<'a> {
     n_reps: usize,
-    mut read: impl FnMut() -> Result<T, E>,
-) -> Result<(), E> {
-    let mut times = Vec::with_capacity(n_reps);
-    for _ in 0..n_reps {
-        let start = Instant::now();
-        let read = read()?;
-        times.push(start.elapsed().as_secs_f64());
-        drop(read);
+    /// What the names of those to time hold.
+    only: &'a str,
+}
+
+impl Timed<'_> {
+    /// Prints the least and the median time, and bytes by the least.
+    fn run<T, E>(&self, what: &str, n_bytes: usize, mut read: impl FnMut() -> Result<T, E>) -> Result<(), E> {
+        if !what.contains(self.only) {
+            return Ok(());
+        }
+        let mut times = Vec::with_capacity(self.n_reps);
+        for _ in 0..self.n_reps {
+            let start = Instant::now();
+            let read = read()?;
+            times.push(start.elapsed().as_secs_f64());
+            drop(read);
+        }
+        times.sort_unstable_by(f64::total_cmp);
+        let (least, median) = (times[0], times[self.n_reps / 2]);
+        let speed = n_bytes as f64 / least / 1e6;
+        println!("{what:26} min {:7.2} ms  median {:7.2} ms  {speed:6.0} MB/s", least * 1e3, median * 1e3);
+        Ok(())
     }
-    times.sort_unstable_by(f64::total_cmp);
-    let (least, median) = (times[0], times[n_reps / 2]);
-    let speed = n_bytes as f64 / least / 1e6;
-    println!("{what:26} min {:7.2} ms  median {:7.2} ms  {speed:6.0} MB/s", least * 1e3, median * 1e3);
-    Ok(())
 }

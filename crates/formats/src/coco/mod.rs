@@ -14,6 +14,8 @@
 //! What goes out comes back equal, bit by bit, but for ids given to things that had none and the order of images and
 //! annotations, which is that of their ids.
 //!
+//! Evaluation asks for less and wants it soon: [`read_rows`] and [`read_detection_rows`] give flat rows.
+//!
 //! COCO cannot hold point clouds and cuboids; [`write()`] counts them in its warnings.
 //!
 //! ```

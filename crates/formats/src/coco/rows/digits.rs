@@ -4,78 +4,25 @@
 #[derive(Clone, Copy)]
 pub(super) struct Word(pub(super) u64);
 
-/// A number of at most seven bytes.
-pub(super) struct Short {
-    pub(super) mantissa: u64,
-    pub(super) n_decimals: usize,
-    pub(super) len: usize,
-}
-
 const ONES: u64 = 0x0101_0101_0101_0101;
 
 impl Word {
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(bytes: &[u8], at: usize) -> Option<Self> {
-        bytes.get(at..)?.first_chunk().map(|eight| Self(u64::from_le_bytes(*eight)))
+        let eight = bytes.get(at..at.checked_add(8)?)?;
+        eight.try_into().ok().map(|eight| Self(u64::from_le_bytes(eight)))
     }
 
-    /// A byte that is not 0 for each that is no digit. Bytes behind one of 0xfa and above may be wrong, which no
-    /// caller looks at.
-    #[inline]
-    fn non_digits(self) -> u64 {
-        let upper = self.0 & (0xf0 * ONES);
-        let carried = self.0.wrapping_add(0x06 * ONES) & (0xf0 * ONES);
-        (upper | (carried >> 4)) ^ (0x33 * ONES)
-    }
-
-    /// Number of digits that it starts with.
-    #[inline]
-    pub(super) fn n_digits(self) -> usize {
-        self.non_digits().trailing_zeros() as usize / 8
-    }
-
-    /// The first 1 to 8 digits as a number.
-    #[inline]
-    pub(super) fn leading(self, n: usize) -> u64 {
-        digits8(self.0 << (64 - 8 * n))
-    }
-
-    #[inline]
-    fn byte(self, i: usize) -> u8 {
-        (self.0 >> (8 * i)) as u8
-    }
-
-    /// A number without sign and exponent that ends within the word; nothing where that cannot be seen from here.
-    #[inline]
-    pub(super) fn short_number(self) -> Option<Short> {
-        let others = self.non_digits();
-        let n_whole = others.trailing_zeros() as usize / 8;
-        if n_whole == 0 || n_whole == 8 || (1 < n_whole && self.byte(0) == b'0') {
-            return None;
-        }
-        if self.byte(n_whole) != b'.' {
-            let ends = !matches!(self.byte(n_whole), b'e' | b'E');
-            return ends.then(|| Short { mantissa: self.leading(n_whole), n_decimals: 0, len: n_whole });
-        }
-        let len = (others & !(0xff << (8 * n_whole))).trailing_zeros() as usize / 8;
-        if len == 8 || len == n_whole + 1 || matches!(self.byte(len), b'e' | b'E') {
-            return None;
-        }
-        let before = (1 << (8 * n_whole)) - 1;
-        let without_point = Word((self.0 & before) | ((self.0 >> 8) & !before));
-        Some(Short { mantissa: without_point.leading(len - 1), n_decimals: len - n_whole - 1, len })
-    }
-
-    /// Value and length of a whole number without sign that ends within the word.
-    #[inline]
-    pub(super) fn short_integer(self) -> Option<(u64, usize)> {
-        let n = self.n_digits();
-        let ends = 0 < n && n < 8 && !matches!(self.byte(n), b'.' | b'e' | b'E');
-        (ends && !(1 < n && self.byte(0) == b'0')).then(|| (self.leading(n), n))
+    /// The eight bytes as digits.
+    #[inline(always)]
+    pub(super) fn digits(self) -> Digits {
+        let values = self.0 ^ (u64::from(b'0') * ONES);
+        // Only a byte that is no digit carries into the next, so all up to the first such byte are right.
+        Digits { values, others: (values.wrapping_add(0x76 * ONES) | values) & (0x80 * ONES) }
     }
 
     /// Whether none of the bytes ends a string, escapes, is a control character or is beyond ASCII.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_plain_text(self) -> bool {
         let zero_in = |w: u64| w.wrapping_sub(ONES) & !w;
         let below_space = self.0.wrapping_sub(0x20 * ONES) & !self.0;
@@ -85,13 +32,56 @@ impl Word {
     }
 }
 
-/// Eight digits as a number: pairs, then fours, then all.
-#[inline]
-pub(super) fn digits8(word: u64) -> u64 {
-    let ones = word & (0x0f * ONES);
-    let pairs = (ones.wrapping_mul(10).wrapping_add(ones >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xffff_ffff
+/// Eight bytes taken for digits.
+#[derive(Clone, Copy)]
+pub(super) struct Digits {
+    /// Each byte less `0`, bit by bit: 0 to 9 for a digit.
+    values: u64,
+    /// The highest bit of each byte that is no digit. Bytes behind the first of them may be wrong; of bytes of text,
+    /// which are below 0x80, none is.
+    others: u64,
+}
+
+impl Digits {
+    /// Number of digits before the first byte that is none.
+    #[inline(always)]
+    pub(super) fn count(self) -> usize {
+        self.others.trailing_zeros() as usize / 8
+    }
+
+    /// Place of the second byte that is no digit, 8 where there are fewer.
+    #[inline(always)]
+    pub(super) fn second_other(self) -> usize {
+        (self.others & self.others.wrapping_sub(1)).trailing_zeros() as usize / 8
+    }
+
+    /// Whether the byte at `n` of 0 to 7 is this one.
+    #[inline(always)]
+    pub(super) fn is(self, n: usize, byte: u8) -> bool {
+        (self.values >> (8 * n)) as u8 == byte ^ b'0'
+    }
+
+    /// Whether the byte at `n` of 0 to 7 starts an exponent.
+    #[inline(always)]
+    pub(super) fn is_exponent(self, n: usize) -> bool {
+        ((self.values >> (8 * n)) as u8 | 0x20) == b'E' ^ b'0'
+    }
+
+    /// Without the byte at `n` of 0 to 7, those behind it moved up.
+    #[inline(always)]
+    pub(super) fn without(self, n: usize) -> Self {
+        let behind = u64::MAX << (8 * n);
+        Self { values: self.values ^ ((self.values ^ (self.values >> 8)) & behind), ..self }
+    }
+
+    /// The first `n` of 1 to 8 digits as a number: pairs, then fours, then all.
+    #[inline(always)]
+    pub(super) fn number(self, n: usize) -> u64 {
+        let ones = self.values << (64 - 8 * n);
+        let pairs = (ones.wrapping_mul(10).wrapping_add(ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+        let fours = (pairs.wrapping_mul(100).wrapping_add(pairs >> 16)) & 0x0000_ffff_0000_ffff;
+        (fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xffff_ffff
+    }
 }
 
 #[cfg(test)]
@@ -108,12 +98,27 @@ mod tests {
             for n in 0..8 {
                 let mut text = *b"91827364";
                 text[n] = byte;
-                assert_eq!(word(&text).n_digits(), n, "{byte}");
+                assert_eq!(word(&text).digits().count(), n, "{byte}");
             }
         }
-        assert_eq!(word(b"00000000").n_digits(), 8);
-        assert_eq!(digits8(word(b"12345678").0), 12_345_678);
-        assert_eq!(word(b"123x5678").leading(3), 123);
+        assert_eq!(word(b"00000000").digits().count(), 8);
+        assert_eq!(word(b"12345678").digits().number(8), 12_345_678);
+        assert_eq!(word(b"123x5678").digits().number(3), 123);
+    }
+
+    #[test]
+    fn digits_behind_a_byte_are_counted_and_joined() {
+        let digits = word(b"12.345,6").digits();
+        assert_eq!((digits.count(), digits.second_other()), (2, 6));
+        assert_eq!(word(b"1234567.").digits().second_other(), 8);
+        assert_eq!(word(b"12345678").digits().second_other(), 8);
+        assert_eq!(word(b"..345678").digits().second_other(), 1);
+        assert_eq!(digits.without(2).number(5), 12_345);
+        assert!(digits.is(2, b'.') && !digits.is(6, b'.'));
+        for byte in 0..=255u8 {
+            let found = word(&[b'1', byte, b',', b' ', b'0', b'0', b'0', b'0']).digits().is_exponent(1);
+            assert_eq!(found, matches!(byte, b'e' | b'E'), "{byte}");
+        }
     }
 
     #[test]

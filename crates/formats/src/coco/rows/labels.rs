@@ -6,13 +6,14 @@ use labelloop_core::{BBox, ClassIdx, ClassSchema, ImageSize, LabelRow};
 
 use super::CocoRows;
 use super::lookup::{Lookup, Ranks, are_distinct};
-use super::parallel::table;
+use super::number::short_float;
+use super::parallel::{Cut, table};
 use super::records::Sink;
-use super::scan::Scanner;
+use super::scan::{Scanner, Text};
 use crate::coco::CocoId;
 
 /// Labels from the bytes of a plain instances file; nothing for any that the careful road would say something about.
-pub(super) fn labels(bytes: &[u8]) -> Option<CocoRows> {
+pub(super) fn labels(bytes: &[u8], cut: Cut) -> Option<CocoRows> {
     let mut scan = Scanner::new(bytes);
     let (mut keys, mut images, mut categories, mut labels) = (Vec::new(), None, None, None);
     scan.space();
@@ -26,9 +27,9 @@ pub(super) fn labels(bytes: &[u8]) -> Option<CocoRows> {
         keys.push(key);
         scan.expect_spaced(b':')?;
         match key {
-            b"images" => images = Some(table(&mut scan, Images::default)?),
-            b"categories" => categories = Some(table(&mut scan, Categories::default)?),
-            b"annotations" => labels = Some(table(&mut scan, Labels::default)?),
+            b"images" => images = Some(table(&mut scan, cut, Images::default)?),
+            b"categories" => categories = Some(table(&mut scan, cut, Categories::default)?),
+            b"annotations" => labels = Some(table(&mut scan, cut, Labels::default)?),
             _ => scan.skip()?,
         }
         scan.space();
@@ -117,7 +118,7 @@ struct Codes {
 impl Codes {
     const FIRST: u32 = 1 << 31;
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, id: i64) -> Option<u32> {
         match u32::try_from(id) {
             Ok(code) if code < Self::FIRST => Some(code),
@@ -135,7 +136,9 @@ impl Codes {
         Some(code)
     }
 
-    fn text(&mut self, id: &str) -> Option<u32> {
+    #[inline(never)]
+    fn text(&mut self, written: Text<'_>) -> Option<u32> {
+        let id = &*written.decoded()?;
         if let Some(code) = self.texts.get(id) {
             return Some(*code);
         }
@@ -214,6 +217,8 @@ impl<'a> Sink<'a> for Images {
         }
         Some(())
     }
+
+    fn reserve(&mut self, _: usize) {}
 }
 
 #[derive(Debug, Default)]
@@ -252,6 +257,8 @@ impl<'a> Sink<'a> for Categories {
         self.named.push((self.id.take()?, self.name.take()?));
         Some(())
     }
+
+    fn reserve(&mut self, _: usize) {}
 }
 
 #[derive(Debug, Default)]
@@ -260,10 +267,12 @@ struct Labels<'a> {
     ids: Vec<i64>,
     text_ids: Vec<&'a [u8]>,
     codes: Codes,
-    image: Option<u32>,
-    class: Option<u32>,
-    bbox: Option<BBox>,
-    area: Option<f64>,
+    /// Bits of the fields that the object at hand has.
+    seen: u32,
+    image: u32,
+    class: u32,
+    bbox: [f64; 4],
+    area: f64,
     is_crowd: bool,
 }
 
@@ -292,37 +301,87 @@ impl<'a> Sink<'a> for Labels<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, field: LabelField, scan: &mut Scanner<'a>) -> Option<()> {
         let is_text = scan.peek() == Some(b'"');
         match field {
             LabelField::Id if is_text => self.text_ids.push(scan.text()?.written()),
             LabelField::Id => self.ids.push(scan.integer()?),
-            LabelField::Image if is_text => self.image = Some(self.codes.text(&scan.text()?.decoded()?)?),
-            LabelField::Image => self.image = Some(self.codes.number(scan.integer()?)?),
-            LabelField::Category => self.class = Some(self.codes.number(scan.integer()?)?),
-            LabelField::BBox => self.bbox = Some(bbox(scan)?),
-            LabelField::Area => self.area = Some(scan.float()?),
-            LabelField::IsCrowd => self.is_crowd = flag(scan)?,
+            LabelField::Image if is_text => self.image = self.codes.text(scan.text()?)?,
+            LabelField::Image => self.image = self.codes.number(scan.integer()?)?,
+            LabelField::Category => self.class = self.codes.number(scan.integer()?)?,
+            LabelField::BBox => self.bbox = four_floats(scan)?,
+            LabelField::Area => self.area = scan.float()?,
+            LabelField::IsCrowd => {
+                let (is_crowd, end) = flag(*scan)?;
+                (self.is_crowd, scan.at) = (is_crowd, end);
+            }
         }
+        self.seen |= 1 << field as u32;
         Some(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish(&mut self) -> Option<()> {
-        let mut row = LabelRow::new(self.image.take()?, ClassIdx(self.class.take()?), self.bbox.take()?);
-        if let Some(area) = self.area.take() {
-            row = row.with_area(area).ok()?;
+        let seen = std::mem::take(&mut self.seen);
+        let has = |field: LabelField| seen & (1 << field as u32) != 0;
+        if !(has(LabelField::Image) && has(LabelField::Category) && has(LabelField::BBox)) {
+            return None;
         }
-        row.is_crowd = std::mem::take(&mut self.is_crowd);
+        let [x, y, width, height] = self.bbox;
+        let bbox = BBox::new(x, y, width, height).ok()?;
+        let mut row = LabelRow::new(self.image, ClassIdx(self.class), bbox);
+        if has(LabelField::Area) {
+            row = row.with_area(self.area).ok()?;
+        }
+        row.is_crowd = has(LabelField::IsCrowd) && self.is_crowd;
         self.rows.push(row);
         Some(())
     }
+
+    fn reserve(&mut self, n: usize) {
+        self.rows.reserve_exact(n);
+    }
 }
 
-/// Four numbers that make a box.
-#[inline]
-pub(super) fn bbox(scan: &mut Scanner<'_>) -> Option<BBox> {
+/// Four numbers of a box.
+#[inline(always)]
+pub(super) fn four_floats(scan: &mut Scanner<'_>) -> Option<[f64; 4]> {
+    let (numbers, end) = short_four(scan.bytes, scan.at).or_else(|| any_four(scan.bytes, scan.at))?;
+    scan.at = end;
+    Some(numbers)
+}
+
+/// Four short numbers, written as most programs do.
+#[inline(always)]
+fn short_four(bytes: &[u8], at: usize) -> Option<([f64; 4], usize)> {
+    if *bytes.get(at)? != b'[' {
+        return None;
+    }
+    let (x, at) = short_float(bytes, at + 1)?;
+    let ([y, width, height], at) = match bytes.get(at..at + 2)? {
+        [b',', b' '] => three_behind::<2>(bytes, at)?,
+        _ => three_behind::<1>(bytes, at)?,
+    };
+    (*bytes.get(at)? == b']').then_some(([x, y, width, height], at + 1))
+}
+
+/// Three numbers, each behind a comma, or a comma and a blank. That the gap is a constant saves waiting for its bytes.
+#[inline(always)]
+fn three_behind<const GAP: usize>(bytes: &[u8], mut at: usize) -> Option<([f64; 3], usize)> {
+    let mut numbers = [0.0; 3];
+    for number in &mut numbers {
+        if bytes.get(at..at + GAP)? != &b", "[..GAP] {
+            return None;
+        }
+        (*number, at) = short_float(bytes, at + GAP)?;
+    }
+    Some((numbers, at))
+}
+
+#[inline(never)]
+fn any_four(bytes: &[u8], at: usize) -> Option<([f64; 4], usize)> {
+    let mut scan = Scanner { bytes, at };
     scan.expect(b'[')?;
     scan.space();
     let mut numbers = [0.0; 4];
@@ -334,11 +393,13 @@ pub(super) fn bbox(scan: &mut Scanner<'_>) -> Option<BBox> {
     }
     scan.space();
     scan.expect(b']')?;
-    BBox::try_from(numbers).ok()
+    Some((numbers, scan.at))
 }
 
-fn flag(scan: &mut Scanner<'_>) -> Option<bool> {
-    match scan.peek()? {
+/// A flag, and the place behind it.
+#[inline(never)]
+fn flag(mut scan: Scanner<'_>) -> Option<(bool, usize)> {
+    let flag = match scan.peek()? {
         b't' => scan.take_all(b"true").then_some(true),
         b'f' => scan.take_all(b"false").then_some(false),
         _ => match scan.integer()? {
@@ -346,5 +407,6 @@ fn flag(scan: &mut Scanner<'_>) -> Option<bool> {
             1 => Some(true),
             _ => None,
         },
-    }
+    };
+    Some((flag?, scan.at))
 }

@@ -37,7 +37,7 @@ impl Ranks {
         Some(Self { words, before })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn get(&self, id: i64) -> Option<u32> {
         let at = usize::try_from(id).ok()? / 64;
         let (word, bit) = (*self.words.get(at)?, 1u64 << (id % 64));
@@ -78,7 +78,7 @@ impl<'i> Lookup<'i> {
         ascends.then(|| Self { ranks: Ranks::of(ids), numbers: ids.to_vec(), texts: HashMap::new() })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&self, id: i64) -> Option<u32> {
         match &self.ranks {
             Some(ranks) => ranks.get(id),

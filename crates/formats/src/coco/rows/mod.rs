@@ -7,18 +7,22 @@
 mod careful;
 mod detections;
 mod digits;
+mod glue;
 mod labels;
 mod lookup;
 mod number;
 mod parallel;
 mod records;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::Path;
 
 use labelloop_core::{ClassSchema, DetectionRow, ImageSize, LabelRow};
 
+use self::parallel::Cut;
 use super::CocoId;
 use crate::files::io_error;
 use crate::{Result, Strictness, Warning};
@@ -71,7 +75,7 @@ pub struct CocoRows {
 /// would-be warning under [`Strictness::Strict`].
 pub fn read_rows(path: &Path, strictness: Strictness) -> Result<CocoRows> {
     let bytes = fs::read(path).map_err(io_error(path))?;
-    match labels::labels(&bytes) {
+    match labels::labels(&bytes, Cut::for_threads()) {
         Some(rows) => Ok(rows),
         None => careful::labels(path, bytes, strictness),
     }
@@ -82,7 +86,7 @@ pub fn read_rows(path: &Path, strictness: Strictness) -> Result<CocoRows> {
 /// # Errors
 /// As [`read_rows`], but never [`crate::FormatError::Io`].
 pub fn rows_from_slice(path: &Path, bytes: &[u8], strictness: Strictness) -> Result<CocoRows> {
-    match labels::labels(bytes) {
+    match labels::labels(bytes, Cut::for_threads()) {
         Some(rows) => Ok(rows),
         None => careful::labels(path, bytes.to_vec(), strictness),
     }
@@ -119,7 +123,7 @@ pub fn read_detection_rows(
     strictness: Strictness,
 ) -> Result<(Vec<DetectionRow>, Vec<Warning>)> {
     let bytes = fs::read(path).map_err(io_error(path))?;
-    match detections::detections(&bytes, of) {
+    match detections::detections(&bytes, of, Cut::for_threads()) {
         Some(rows) => Ok((rows, Vec::new())),
         None => careful::detections(path, bytes, of, strictness),
     }
@@ -135,7 +139,7 @@ pub fn detection_rows_from_slice(
     of: &CocoRows,
     strictness: Strictness,
 ) -> Result<(Vec<DetectionRow>, Vec<Warning>)> {
-    match detections::detections(bytes, of) {
+    match detections::detections(bytes, of, Cut::for_threads()) {
         Some(rows) => Ok((rows, Vec::new())),
         None => careful::detections(path, bytes.to_vec(), of, strictness),
     }

@@ -10,7 +10,7 @@
 //!    about a thousand is undecided.
 //! 3. The standard library, which rounds correctly.
 
-use super::digits::{Word, digits8};
+use super::digits::{Digits, Word};
 
 /// Powers of ten that f64 holds exactly.
 const POW10: [f64; 23] = [
@@ -18,44 +18,122 @@ const POW10: [f64; 23] = [
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The same as whole numbers.
+/// The first of them as whole numbers.
 const WHOLE_POW10: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// 2^53: whole numbers below are f64 exactly.
 const EXACT: u64 = 1 << 53;
 
 /// Finite number at a place, and the place behind it.
-#[inline]
+#[inline(always)]
 pub(super) fn float(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
-    let minus = bytes.get(at) == Some(&b'-');
-    let start = at + usize::from(minus);
-    if let Some(found) = Word::at(bytes, start).and_then(Word::short_number) {
-        let size = found.mantissa as f64 / POW10[found.n_decimals];
-        return Some((if minus { -size } else { size }, start + found.len));
+    let Some(word) = Word::at(bytes, at) else { return any_float(bytes, at) };
+    let digits = word.digits();
+    let shape = Shape::of(digits);
+    if let Shape::LongDecimal { n_whole } = shape {
+        return long_decimal(bytes, at, digits, n_whole).or_else(|| any_float(bytes, at));
     }
-    long_float(bytes, at, start)
+    short(digits, shape).map_or_else(|| any_float(bytes, at), |(value, len)| Some((value, at + len)))
+}
+
+/// A number of at most seven bytes without sign and exponent, and the place behind it; there may be others.
+#[inline(always)]
+pub(super) fn short_float(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
+    let digits = Word::at(bytes, at)?.digits();
+    short(digits, Shape::of(digits)).map(|(value, len)| (value, at + len))
+}
+
+#[inline(always)]
+fn short(digits: Digits, shape: Shape) -> Option<(f64, usize)> {
+    match shape {
+        Shape::Decimal { n_whole, len } => {
+            let mantissa = digits.without(n_whole).number(len - 1);
+            // There are 5 decimals at most, so the mask changes nothing but that the table is seen to hold them.
+            Some((mantissa as i64 as f64 / POW10[(len - 1 - n_whole) & 7], len))
+        }
+        Shape::Whole { n } => Some((digits.number(n) as i64 as f64, n)),
+        _ => None,
+    }
 }
 
 /// Whole number that fits i64 at a place, and the place behind it. What JSON would read as a fraction is none.
-#[inline]
+#[inline(always)]
 pub(super) fn integer(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
-    if let Some((value, len)) = Word::at(bytes, at).and_then(Word::short_integer) {
-        return Some((value as i64, at + len));
+    let digits = Word::at(bytes, at).map(Word::digits);
+    match digits.map(|digits| (digits, Shape::of(digits))) {
+        Some((digits, Shape::Whole { n })) => Some((digits.number(n) as i64, at + n)),
+        _ => any_integer(bytes, at),
     }
-    long_integer(bytes, at)
 }
 
 /// The place behind a number of any size.
-#[inline]
+#[inline(always)]
 pub(super) fn skip(bytes: &[u8], at: usize) -> Option<usize> {
-    let start = at + usize::from(bytes.get(at) == Some(&b'-'));
-    match Word::at(bytes, start).and_then(Word::short_number) {
-        Some(found) => Some(start + found.len),
-        None => decimal(bytes, start).map(|d| d.end),
+    match Word::at(bytes, at).map(|word| Shape::of(word.digits())) {
+        Some(Shape::Decimal { len, .. }) => Some(at + len),
+        Some(Shape::Whole { n }) => Some(at + n),
+        _ => any_end(bytes, at),
     }
 }
 
-fn long_integer(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+/// What a word of text starts with.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// Digits, a point and digits, at most 7 bytes; nothing else belongs to the number.
+    Decimal { n_whole: usize, len: usize },
+    /// 1 to 7 digits; nothing else belongs to the number.
+    Whole { n: usize },
+    /// Digits and a point; at least one digit follows, and all that follow up to the end of the word are digits.
+    LongDecimal { n_whole: usize },
+    /// Something else, which may be a number all the same.
+    Other,
+}
+
+impl Shape {
+    #[inline(always)]
+    fn of(digits: Digits) -> Self {
+        let n_whole = digits.count();
+        if !(1..=7).contains(&n_whole) || (1 < n_whole && digits.is(0, b'0')) {
+            return Self::Other;
+        }
+        if !digits.is(n_whole, b'.') {
+            return if digits.is_exponent(n_whole) { Self::Other } else { Self::Whole { n: n_whole } };
+        }
+        match digits.second_other() {
+            8 if n_whole < 7 => Self::LongDecimal { n_whole },
+            len @ ..8 if n_whole + 1 < len && !digits.is_exponent(len) => Self::Decimal { n_whole, len },
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A number that starts with seven digits and a point and has 19 digits at most, zeros that lead included, and no
+/// exponent; and the place behind it.
+#[inline(always)]
+fn long_decimal(bytes: &[u8], start: usize, digits: Digits, n_whole: usize) -> Option<(f64, usize)> {
+    let (mut mantissa, mut end) = (digits.without(n_whole).number(7), start + 8);
+    loop {
+        let digits = Word::at(bytes, end)?.digits();
+        let n = digits.count();
+        if n < 8 {
+            if 0 < n {
+                mantissa = mantissa.wrapping_mul(WHOLE_POW10[n]).wrapping_add(digits.number(n));
+            }
+            end += n;
+            let n_digits = end - start - 1;
+            if 19 < n_digits || digits.is_exponent(n) {
+                return None;
+            }
+            let exponent = -i64::try_from(n_digits - n_whole).ok()?;
+            return Some((exact(mantissa, exponent)?, end));
+        }
+        mantissa = mantissa.wrapping_mul(WHOLE_POW10[8]).wrapping_add(digits.number(8));
+        end += 8;
+    }
+}
+
+#[cold]
+fn any_integer(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
     let minus = bytes.get(at) == Some(&b'-');
     let number = decimal(bytes, at + usize::from(minus))?;
     let size = i64::try_from(number.mantissa?).ok()?;
@@ -65,7 +143,8 @@ fn long_integer(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
 }
 
 #[inline(never)]
-fn long_float(bytes: &[u8], at: usize, start: usize) -> Option<(f64, usize)> {
+fn any_float(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
+    let start = at + usize::from(bytes.get(at) == Some(&b'-'));
     let number = decimal(bytes, start)?;
     let size = number.mantissa.and_then(|m| exact(m, number.exponent));
     if let Some(size) = size {
@@ -76,15 +155,21 @@ fn long_float(bytes: &[u8], at: usize, start: usize) -> Option<(f64, usize)> {
     value.is_finite().then_some((value, number.end))
 }
 
+#[inline(never)]
+fn any_end(bytes: &[u8], at: usize) -> Option<usize> {
+    decimal(bytes, at + usize::from(bytes.get(at) == Some(&b'-'))).map(|number| number.end)
+}
+
 /// m times 10^exponent, rounded once; nothing where neither of the quick roads leads there.
+#[inline]
 fn exact(m: u64, exponent: i64) -> Option<f64> {
     if m == 0 {
         return Some(0.0);
     }
     let power = POW10.get(usize::try_from(exponent.unsigned_abs()).ok()?);
     match power {
-        Some(power) if m < EXACT && exponent < 0 => Some(m as f64 / power),
-        Some(power) if m < EXACT => Some(m as f64 * power),
+        Some(power) if m < EXACT && exponent < 0 => Some(m as i64 as f64 / power),
+        Some(power) if m < EXACT => Some(m as i64 as f64 * power),
         _ if exponent == 0 => Some(m as f64),
         _ => by_reciprocal(m, usize::try_from(-exponent).ok()?),
     }
@@ -125,7 +210,7 @@ fn by_reciprocal(m: u64, k: usize) -> Option<f64> {
     let exponent = n_below as i32 + 1 - bits - shift as i32 - k as i32;
     // The exponent lies between -153 and 11, so the power of two is a normal number and the product exact.
     let power = f64::from_bits(((1023 + exponent) as u64) << 52);
-    Some(mantissa as f64 * power)
+    Some(mantissa as i64 as f64 * power)
 }
 
 /// A number as JSON writes it: `0|[1-9][0-9]*`, then maybe `.[0-9]+`, then maybe `[eE][+-]?[0-9]+`.
@@ -169,14 +254,15 @@ fn decimal(bytes: &[u8], start: usize) -> Option<Decimal> {
 /// Appends digits to a whole number, wrapping; gives the place behind them.
 fn digits(bytes: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
     while let Some(word) = Word::at(bytes, at) {
-        let n = word.n_digits();
+        let digits = word.digits();
+        let n = digits.count();
         if n < 8 {
             if 0 < n {
-                value = value.wrapping_mul(WHOLE_POW10[n]).wrapping_add(word.leading(n));
+                value = value.wrapping_mul(WHOLE_POW10[n]).wrapping_add(digits.number(n));
             }
             return (value, at + n);
         }
-        value = value.wrapping_mul(WHOLE_POW10[8]).wrapping_add(digits8(word.0));
+        value = value.wrapping_mul(WHOLE_POW10[8]).wrapping_add(digits.number(8));
         at += 8;
     }
     while let Some(digit) = bytes.get(at).filter(|b| b.is_ascii_digit()) {

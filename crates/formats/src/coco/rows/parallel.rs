@@ -11,12 +11,26 @@ use rayon::prelude::*;
 use super::records::{Sink, records};
 use super::scan::Scanner;
 
-/// Bytes that are worth a thread.
-const MIN_PART: usize = 1 << 18;
+/// How a list may be cut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    /// Parts there may be.
+    pub(super) max_parts: usize,
+    /// Bytes that are worth a part.
+    pub(super) min_bytes: usize,
+}
+
+impl Cut {
+    /// A part for each thread of the pool at hand, where the list is long.
+    pub(super) fn for_threads() -> Self {
+        Self { max_parts: rayon::current_num_threads(), min_bytes: 1 << 18 }
+    }
+}
 
 /// Reads a list of objects from its bracket on; gives what the parts of it came to, in order.
 pub(super) fn table<'a, S: Sink<'a> + Send>(
     scan: &mut Scanner<'a>,
+    cut: Cut,
     make: impl Fn() -> S + Sync,
 ) -> Option<Vec<S>> {
     scan.expect(b'[')?;
@@ -24,7 +38,7 @@ pub(super) fn table<'a, S: Sink<'a> + Send>(
     if scan.take(b']') {
         return Some(Vec::new());
     }
-    let n_parts = ((scan.bytes.len() - scan.at) / MIN_PART).min(rayon::current_num_threads());
+    let n_parts = ((scan.bytes.len() - scan.at) / cut.min_bytes).min(cut.max_parts);
     table_in_parts(scan, n_parts, make)
 }
 

@@ -1,10 +1,11 @@
 //! Lists of objects, read field by field.
 //!
-//! Programs write the objects of a list alike, so whatever stands between two values of the first object (a comma,
+//! Programs write the objects of a list alike, so whatever stands between two values of the first objects (a comma,
 //! white space, the next key, a colon) is learned and compared as a whole in those that follow. An object that is written
 //! otherwise is read token by token and learned from in turn. A key that occurs twice in one object ends the fast road,
 //! known or not, as it is an error on the careful one.
 
+use super::glue::Glue;
 use super::scan::Scanner;
 
 /// Keys that an object may have; those with more are left to the careful road.
@@ -23,76 +24,105 @@ pub(super) trait Sink<'a> {
 
     /// Takes the object, now that all of its fields are read.
     fn finish(&mut self) -> Option<()>;
+
+    /// Makes room for so many further objects.
+    fn reserve(&mut self, n: usize);
 }
 
 /// How the objects of a list were written so far.
 struct Layout<'a, F> {
     keys: Vec<&'a [u8]>,
     /// What stands before a value, and the field that it is of.
-    steps: Vec<(&'a [u8], Option<F>)>,
+    steps: Vec<(Glue<'a>, Option<F>)>,
+    /// What stands between the last value of an object and the first key of the next, brackets included.
+    between: Option<Glue<'a>>,
 }
 
 /// Reads objects from `{` on. True: the list ended, and the place is behind it. False: the next object starts right at
 /// `stop`.
-pub(super) fn records<'a, S: Sink<'a>>(scan: &mut Scanner<'a>, stop: usize, sink: &mut S) -> Option<bool> {
-    let mut layout = Layout { keys: Vec::new(), steps: Vec::new() };
-    loop {
+pub(super) fn records<'a, S: Sink<'a>>(list: &mut Scanner<'a>, stop: usize, sink: &mut S) -> Option<bool> {
+    let mut scan = *list;
+    let mut layout = Layout { keys: Vec::new(), steps: Vec::new(), between: None };
+    let ended = loop {
         scan.expect(b'{')?;
-        record(scan, &mut layout, sink)?;
+        let end = objects(&mut scan, stop, &mut layout, sink)?;
         sink.finish()?;
         scan.space();
         if !scan.take(b',') {
-            return scan.expect(b']').map(|()| true);
+            scan.expect(b']')?;
+            break true;
         }
         scan.space();
         if stop <= scan.at {
-            return (stop == scan.at).then_some(false);
+            (stop == scan.at).then_some(())?;
+            break false;
         }
-    }
+        if layout.between.is_none() {
+            // What is left cannot hold many more objects of the first one's length.
+            let left = scan.bytes.len().min(stop) - scan.at;
+            sink.reserve(left / (scan.at - list.at) + 1);
+        }
+        layout.between = Some(Glue::of(scan.bytes.get(end..=scan.at)?));
+    };
+    list.at = scan.at;
+    Some(ended)
 }
 
-/// One object from behind `{` to behind `}`.
-#[inline]
-fn record<'a, S: Sink<'a>>(
+/// Reads an object from behind `{` to behind `}`, and before it all that are written as expected; takes all but the
+/// last. Gives the place behind the last value.
+#[inline(always)]
+fn objects<'a, S: Sink<'a>>(
     scan: &mut Scanner<'a>,
+    stop: usize,
     layout: &mut Layout<'a, S::Field>,
     sink: &mut S,
-) -> Option<()> {
+) -> Option<usize> {
     let mut n = 0;
-    for (before, field) in &layout.steps {
-        if !scan.take_all(before) {
+    loop {
+        let Some((before, field)) = layout.steps.get(n) else {
+            match &layout.between {
+                Some(between) if between.is_at(scan) && scan.at + between.len() <= stop && 0 < n => {
+                    sink.finish()?;
+                    scan.at += between.len();
+                    n = 0;
+                    continue;
+                }
+                _ => break,
+            }
+        };
+        if !before.is_at(scan) {
             break;
         }
+        scan.at += before.len();
         scan.space();
         value(*field, scan, sink)?;
         n += 1;
     }
-    if 0 < n && n == layout.steps.len() {
-        scan.space();
-        if scan.take(b'}') {
-            return Some(());
-        }
-    }
-    learn(n, scan, layout, sink)
+    let (at, end) = learn(n, *scan, layout, sink)?;
+    scan.at = at;
+    Some(end)
 }
 
-/// The rest of an object whose first `n` fields were as expected.
+/// The rest of an object whose first `n` fields were as expected. Gives the places behind it and behind its last value.
 #[cold]
 fn learn<'a, S: Sink<'a>>(
     n: usize,
-    scan: &mut Scanner<'a>,
+    mut scan: Scanner<'a>,
     layout: &mut Layout<'a, S::Field>,
     sink: &mut S,
-) -> Option<()> {
-    layout.keys.truncate(n);
-    layout.steps.truncate(n);
+) -> Option<(usize, usize)> {
+    let mut n_fields = n;
     loop {
         let start = scan.at;
         scan.space();
         if scan.take(b'}') {
-            return Some(());
+            return Some((scan.at, start));
         }
-        if !layout.keys.is_empty() {
+        if n_fields == n {
+            layout.keys.truncate(n);
+            layout.steps.truncate(n);
+        }
+        if 0 < n_fields {
             scan.expect_spaced(b',')?;
         }
         let key = scan.text()?.plain()?;
@@ -102,12 +132,13 @@ fn learn<'a, S: Sink<'a>>(
         scan.expect_spaced(b':')?;
         let field = S::field(key);
         layout.keys.push(key);
-        layout.steps.push((&scan.bytes[start..scan.at], field));
-        value(field, scan, sink)?;
+        layout.steps.push((Glue::of(scan.bytes.get(start..scan.at)?), field));
+        value(field, &mut scan, sink)?;
+        n_fields += 1;
     }
 }
 
-#[inline]
+#[inline(always)]
 fn value<'a, S: Sink<'a>>(field: Option<S::Field>, scan: &mut Scanner<'a>, sink: &mut S) -> Option<()> {
     match field {
         Some(field) => sink.read(field, scan),

@@ -1,5 +1,7 @@
 //! The bytes of a JSON text with a place in them. Every method gives nothing at the first byte that JSON does not have
 //! there, and the place is of no use from then on.
+//!
+//! What is long and rare stands in functions of bytes and a place, so that the place of a hot loop stays in a register.
 
 use std::borrow::Cow;
 
@@ -9,7 +11,7 @@ use super::number;
 /// Lists and objects that may lie in one another; deeper ones are left to the careful road.
 pub(super) const MAX_DEPTH: usize = 128;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Scanner<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
@@ -47,41 +49,42 @@ impl<'a> Scanner<'a> {
         Self { bytes, at: 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
     /// Passes over white space.
-    #[inline]
+    #[inline(always)]
     pub(super) fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
+        if self.peek().is_some_and(|byte| byte <= b' ') {
+            self.at = spaces_end(self.bytes, self.at);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
         self.take(byte).then_some(())
     }
 
     /// A byte with white space around it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn expect_spaced(&mut self, byte: u8) -> Option<()> {
         self.space();
         self.expect(byte)?;
+        // One blank is what most programs write.
+        self.take(b' ');
         self.space();
         Some(())
     }
 
-    #[inline]
     pub(super) fn take_all(&mut self, text: &[u8]) -> bool {
         let found = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(text));
         self.at += if found { text.len() } else { 0 };
@@ -94,118 +97,136 @@ impl<'a> Scanner<'a> {
         self.at == self.bytes.len()
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn float(&mut self) -> Option<f64> {
         let (value, end) = number::float(self.bytes, self.at)?;
         self.at = end;
         Some(value)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn integer(&mut self) -> Option<i64> {
         let (value, end) = number::integer(self.bytes, self.at)?;
         self.at = end;
         Some(value)
     }
 
+    #[inline(always)]
     pub(super) fn text(&mut self) -> Option<Text<'a>> {
-        let start = self.at;
-        self.expect(b'"')?;
-        let (mut is_plain, mut is_ascii) = (true, true);
-        loop {
-            while Word::at(self.bytes, self.at).is_some_and(Word::is_plain_text) {
-                self.at += 8;
-            }
-            match self.peek()? {
-                b'"' => break,
-                b'\\' => {
-                    is_plain = false;
-                    self.escape()?;
-                }
-                0..=0x1f => return None,
-                byte => {
-                    is_ascii &= byte.is_ascii();
-                    self.at += 1;
-                }
-            }
-        }
-        self.at += 1;
-        let quoted = &self.bytes[start..self.at];
-        (is_ascii || std::str::from_utf8(quoted).is_ok()).then_some(Text { quoted, is_plain })
-    }
-
-    fn escape(&mut self) -> Option<()> {
-        match self.bytes.get(self.at + 1)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
-            b'u' => {
-                let digits = self.bytes.get(self.at + 2..self.at + 6)?;
-                digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
-                self.at += 6;
-            }
-            _ => return None,
-        }
-        Some(())
+        let (is_plain, end) = text_end(self.bytes, self.at)?;
+        let text = Text { quoted: self.bytes.get(self.at..end)?, is_plain };
+        self.at = end;
+        Some(text)
     }
 
     /// Passes over any value.
+    #[inline(always)]
     pub(super) fn skip(&mut self) -> Option<()> {
-        self.skip_within(MAX_DEPTH)
-    }
-
-    fn skip_within(&mut self, depth: usize) -> Option<()> {
-        match self.peek()? {
-            b'"' => self.text().map(|_| ()),
-            b'[' => self.skip_list(depth.checked_sub(1)?),
-            b'{' => self.skip_object(depth.checked_sub(1)?),
-            b't' => self.take_all(b"true").then_some(()),
-            b'f' => self.take_all(b"false").then_some(()),
-            b'n' => self.take_all(b"null").then_some(()),
-            _ => self.skip_number(),
-        }
-    }
-
-    #[inline]
-    fn skip_number(&mut self) -> Option<()> {
-        self.at = number::skip(self.bytes, self.at)?;
+        self.at = value_end(self.bytes, self.at, MAX_DEPTH)?;
         Some(())
     }
+}
 
-    fn skip_list(&mut self, depth: usize) -> Option<()> {
-        self.at += 1;
-        self.space();
-        if self.take(b']') {
-            return Some(());
+fn spaces_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Whether a string has no escapes, and the place behind it.
+fn text_end(bytes: &[u8], start: usize) -> Option<(bool, usize)> {
+    let (mut at, mut is_plain, mut is_ascii) = (start, true, true);
+    if *bytes.get(at)? != b'"' {
+        return None;
+    }
+    at += 1;
+    loop {
+        while Word::at(bytes, at).is_some_and(Word::is_plain_text) {
+            at += 8;
         }
-        loop {
-            if self.peek()?.is_ascii_digit() {
-                self.skip_number()?;
-            } else {
-                self.skip_within(depth)?;
+        match *bytes.get(at)? {
+            b'"' => break,
+            b'\\' => {
+                is_plain = false;
+                at = escape_end(bytes, at)?;
             }
-            self.space();
-            if !self.take(b',') {
-                return self.expect(b']');
+            0..=0x1f => return None,
+            byte => {
+                is_ascii &= byte.is_ascii();
+                at += 1;
             }
-            self.space();
         }
     }
+    at += 1;
+    (is_ascii || std::str::from_utf8(&bytes[start..at]).is_ok()).then_some((is_plain, at))
+}
 
-    fn skip_object(&mut self, depth: usize) -> Option<()> {
-        self.at += 1;
-        self.space();
-        if self.take(b'}') {
-            return Some(());
+fn escape_end(bytes: &[u8], at: usize) -> Option<usize> {
+    match bytes.get(at + 1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 2),
+        b'u' => {
+            let digits = bytes.get(at + 2..at + 6)?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(at + 6)
         }
-        loop {
-            self.text()?;
-            self.expect_spaced(b':')?;
-            self.skip_within(depth)?;
-            self.space();
-            if !self.take(b',') {
-                return self.expect(b'}');
+        _ => None,
+    }
+}
+
+fn value_end(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
+    let word = |word: &[u8]| bytes[at..].starts_with(word).then_some(at + word.len());
+    match *bytes.get(at)? {
+        b'"' => text_end(bytes, at).map(|(_, end)| end),
+        b'[' => list_end(bytes, at, depth.checked_sub(1)?),
+        b'{' => object_end(bytes, at, depth.checked_sub(1)?),
+        b't' => word(b"true"),
+        b'f' => word(b"false"),
+        b'n' => word(b"null"),
+        _ => number::skip(bytes, at),
+    }
+}
+
+fn list_end(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
+    let mut scan = Scanner { bytes, at: at + 1 };
+    scan.space();
+    if scan.take(b']') {
+        return Some(scan.at);
+    }
+    loop {
+        let is_number = scan.peek()?.is_ascii_digit();
+        scan.at = if is_number { number::skip(bytes, scan.at)? } else { value_end(bytes, scan.at, depth)? };
+        // A gap of fixed length saves waiting for its bytes.
+        if bytes.get(scan.at..scan.at + 2) == Some(b", ") {
+            scan.at += 2;
+            scan.space();
+        } else if scan.peek()? == b',' {
+            scan.at += 1;
+            scan.space();
+        } else {
+            scan.space();
+            if !scan.take(b',') {
+                return scan.expect(b']').map(|()| scan.at);
             }
-            self.space();
+            scan.space();
         }
+    }
+}
+
+fn object_end(bytes: &[u8], at: usize, depth: usize) -> Option<usize> {
+    let mut scan = Scanner { bytes, at: at + 1 };
+    scan.space();
+    if scan.take(b'}') {
+        return Some(scan.at);
+    }
+    loop {
+        scan.text()?;
+        scan.expect_spaced(b':')?;
+        scan.at = value_end(bytes, scan.at, depth)?;
+        scan.space();
+        if !scan.take(b',') {
+            return scan.expect(b'}').map(|()| scan.at);
+        }
+        scan.space();
     }
 }
 
