@@ -8,6 +8,7 @@ mod golden;
 mod history;
 mod matching;
 mod skew;
+mod suspicion;
 mod totals;
 
 pub use agreement::{
@@ -27,4 +28,5 @@ pub use golden::{
 pub use history::{History, HistoryEntry, Upsert};
 pub use matching::{Matching, match_boxes, match_cuboids};
 pub use skew::{ClassShift, ClassSkew, class_skew};
+pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
 pub use totals::{ClassTotal, LabelTotals};
