@@ -278,6 +278,25 @@ pub(crate) struct QaArgs {
 pub(crate) enum QaCommand {
     /// Compare a round of golden labels with its reference.
     Golden(QaGoldenArgs),
+    /// Rank the labels that may be wrong, by what a detector found that was not trained on them.
+    Suspects(QaSuspectsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QaSuspectsArgs {
+    /// COCO file with the labels.
+    pub(crate) gt: PathBuf,
+    /// COCO results with the detections.
+    pub(crate) dt: PathBuf,
+    /// The most suspects to list.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    pub(crate) top: usize,
+    /// Detections below this score are not believed.
+    #[arg(long, default_value_t = 0.3)]
+    pub(crate) min_score: f64,
+    /// IoU from which a label and a detection are about the same object.
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) iou: f64,
 }
 
 #[derive(Debug, Args)]

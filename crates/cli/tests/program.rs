@@ -171,6 +171,58 @@ fn drifted_golden_labels_end_with_3() {
 }
 
 #[test]
+fn a_label_that_the_detector_contradicts_is_suspected() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gt, dt) = (dir.path().join("gt.json"), dir.path().join("dt.json"));
+    write_coco(&gt, 6);
+    // Every label is confirmed; picture 4 has one object more than its label says.
+    let mut found: Vec<Value> = (1..=6)
+        .map(|i| serde_json::json!({ "image_id": i, "category_id": 1, "bbox": [i % 30, 5, 20, 16], "score": 0.9 }))
+        .collect();
+    found
+        .push(serde_json::json!({ "image_id": 4, "category_id": 1, "bbox": [40, 30, 20, 16], "score": 0.8 }));
+    std::fs::write(&dt, Value::Array(found).to_string()).unwrap();
+    let output = labelloop(&["qa", "suspects", path(&gt), path(&dt), "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let document = json(&output);
+    assert_eq!(document["n_suspects"], 1);
+    let suspect = &document["suspects"][0];
+    assert_eq!((suspect["kind"].as_str(), suspect["image"].as_str()), (Some("overlooked"), Some("004")));
+    assert_eq!((&suspect["suspicion"], &suspect["label_idx"]), (&serde_json::json!(0.8), &Value::Null));
+    let refused = labelloop(&["qa", "suspects", path(&gt), path(&dt), "--min-score", "2", "--json"]);
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
+fn the_doctor_tells_of_pictures_on_both_sides_of_the_split() {
+    let dir = tempfile::tempdir().unwrap();
+    let (coco, images, project) =
+        (dir.path().join("gt.json"), dir.path().join("images"), dir.path().join("p"));
+    write_coco(&coco, 40);
+    write_pictures(&images, 40);
+    // The same picture under every name: whatever the split, its sides look alike.
+    for i in 2..=40 {
+        std::fs::copy(images.join("001.png"), images.join(format!("{i:03}.png"))).unwrap();
+    }
+    assert!(labelloop(&["init", path(&project), "--coco", path(&coco), "--simulate"]).status.success());
+    let import = labelloop(&["import", path(&coco), "--project", path(&project), "--json"]);
+    assert!(import.status.success(), "{import:?}");
+    let unsplit = labelloop(&["doctor", "--project", path(&project), "--json"]);
+    assert_eq!(json(&unsplit)["leaks"], Value::Null, "without a split there are no sides");
+    assert!(labelloop(&["split", "--project", path(&project)]).status.success());
+    let output = labelloop(&["doctor", "--project", path(&project), "--json"]);
+    assert!(output.status.success(), "a warning is no refusal: {output:?}");
+    let leaks = &json(&output)["leaks"];
+    // 6 test, 6 val, 2 golden, 26 pool: all pairs of different splits.
+    assert_eq!(leaks["n_pairs"], 6 * 6 + 6 * 2 + 6 * 26 + 6 * 2 + 6 * 26 + 2 * 26);
+    assert_eq!(
+        (leaks["between"].as_array().unwrap().len(), leaks["between"][0]["worst"][0]["distance"].as_f64()),
+        (6, Some(0.0))
+    );
+    assert_eq!(leaks["merge"][0].as_array().unwrap().len(), 40, "all groups should be one");
+}
+
+#[test]
 fn a_project_runs_from_a_coco_folder_to_a_report() {
     let dir = tempfile::tempdir().unwrap();
     let (coco, images, project) =

@@ -18,6 +18,7 @@ pub use draws::DrawPlan;
 pub use duplicates::{DuplicatePair, near_duplicates};
 pub use error::{CoresetError, ParamError, Result};
 pub use k_center::k_center;
+pub use labelloop_index::Metric;
 pub use rank::{Selected, rank_by_score};
 pub use uniqueness::uniqueness;
 pub use zcore::{Initial, ZCoreParams, ZCoreScores, ZCoreValidParams};

@@ -15,6 +15,8 @@ pub enum Event {
         /// Its first step to be done.
         step: Step,
     },
+    /// Pictures of different splits look alike.
+    Leaks(Box<crate::leaks::LeakReport>),
     /// A batch was chosen.
     Selected {
         /// Captures picked.
@@ -89,6 +91,7 @@ impl std::fmt::Display for Event {
             Self::Iteration { iteration, step } => {
                 write!(f, "iteration {iteration}, from step {}", step.as_str())
             }
+            Self::Leaks(report) => write!(f, "  warning   {report}"),
             Self::Selected { n_picks, n_remaining, buckets, notices } => {
                 let parts: Vec<String> = buckets.iter().map(|(b, n)| format!("{b} {n}")).collect();
                 write!(f, "  select    {n_picks} of {n_remaining} captures: {}", parts.join(", "))?;

@@ -14,6 +14,7 @@ mod final_test;
 pub mod gain;
 pub mod history;
 mod layout;
+pub mod leaks;
 mod map;
 mod project;
 pub mod state;

@@ -34,6 +34,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Split(args) => split::split(args, output),
         Command::Qa(args) => match &args.what {
             Some(QaCommand::Golden(golden)) => qa::golden(golden, output),
+            Some(QaCommand::Suspects(suspects)) => qa::suspects(suspects, output),
             None => step::qa(&args.project, output),
         },
         Command::Init(args) => project::init(args, output),

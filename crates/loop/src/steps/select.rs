@@ -13,12 +13,14 @@ use super::{Context, Outcome};
 use crate::config::PolicyKind;
 use crate::evaluation::Evaluation;
 use crate::event::Event;
+use crate::leaks::LeakParams;
 use crate::{LoopError, Result, files};
 
 /// Chooses the batch, writes it down with a reason for every pick, and marks its captures as selected.
 pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let project = context.project;
     let dataset = project.dataset()?;
+    warn_of_leaks(context, &dataset)?;
     let path = project.layout.batch(context.iteration);
     // A run that was killed after the commit finds its batch in the dataset already: choosing again would choose
     // from a pool that lacks it.
@@ -41,6 +43,17 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
         notices: plan.notices.iter().map(ToString::to_string).collect(),
     });
     Ok(Outcome::Next)
+}
+
+/// Says before the first batch which pictures of different splits look alike.
+fn warn_of_leaks(context: &Context<'_>, dataset: &Dataset) -> Result<()> {
+    if context.iteration == 0 {
+        let report = context.project.leaks(dataset, &LeakParams::default(), context.observer)?;
+        if !report.is_clean() {
+            context.observer.event(&Event::Leaks(Box::new(report)));
+        }
+    }
+    Ok(())
 }
 
 /// Picks of a plan by bucket.
