@@ -4,12 +4,14 @@
         ultrafast-pycocotools==0.1.14 vernier==0.5.4
     cargo build --release -p labelloop-benches
     target/release/coco_inputs inputs
-    python benches/peers.py inputs/instances.json inputs/detections.json --ours target/release/coco_eval
+    cargo install hotcoco-cli --version 1.3.1 --root hotcoco-cli
+    python benches/peers.py inputs/instances.json inputs/detections.json --ours target/release/coco_eval \
+        --hotcoco-cli hotcoco-cli/bin/coco-eval
 
 Every run is a process of its own on one thread and one core, and the evaluators take turns: A B C A B C. From two JSON
 files to the arrays of precision, recall and scores and the twelve statistics. What is charged:
 
-* ours: the CPU time of the whole process, from start to exit;
+* ours, and hotcoco's own program: the CPU time of the whole process, from start to exit;
 * a Python package: the CPU time inside its process from after the imports until the arrays are there, so neither the
   interpreter nor imports are charged; the whole process stands beside it;
 * memory: the peak resident set above that of the same process that stops before it opens a file.
@@ -207,6 +209,25 @@ class Ours:
         return fold(arrays)
 
 
+class HotcocoProgram:
+    """The crate without Python: its program prints the statistics with 15 digits and keeps the arrays to itself."""
+
+    name, charged, version = "hotcoco (program)", "cpu", ""
+
+    def __init__(self, program):
+        self.program = program
+        self.version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
+
+    def command(self, files, n_threads):
+        if not files:
+            return [self.program, "--version"]
+        return [self.program, "eval", "--gt", files[0], "--dt", files[1], "--iou-type", "bbox"]
+
+    def understand(self, texts):
+        said = [line for text in texts for line in text.splitlines() if line.startswith("stats: ")]
+        return {"stats": json.loads(said[0].removeprefix("stats: ")), "arrays": "unknown"} if said else {}
+
+
 def rounds_of(contenders, files, args, n_threads, cores):
     """Runs by name; contenders take turns, pycocotools in the first rounds only."""
     runs = {c.name: [] for c in contenders}
@@ -250,7 +271,7 @@ def agreement(contenders, runs, ours, files):
         difference = max(abs(a - b) for a, b in zip(found["stats"], expected["stats"], strict=True))
         same_stats = found["stats"] == expected["stats"]
         folded = found.get("arrays") or ours.fold_arrays(files)
-        same = "the same bits" if folded == expected["arrays"] else "other bits"
+        same = {"unknown": "not shown", expected["arrays"]: "the same bits"}.get(folded, "other bits")
         lines.append(f"{c.name}: statistics differ by {difference:.3g} ({same_stats=}), arrays: {same}")
         worst = max(worst, difference)
     lines.append(f"against {reference}: AP {expected['stats'][0]!r}; largest difference {worst:.3g}")
@@ -278,6 +299,7 @@ def parsed():
     p.add_argument("labels")
     p.add_argument("detections")
     p.add_argument("--ours", help="the program coco_eval, built with --release")
+    p.add_argument("--hotcoco-cli", help="the program coco-eval of the crate hotcoco-cli")
     p.add_argument("--peers", default=",".join(PEERS), help="names, separated by commas")
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--slow", default="pycocotools,faster-coco-eval", help="evaluators that run --slow-rounds only")
@@ -294,7 +316,9 @@ def main():
     args.slow = args.slow.split(",")
     files = args.labels, args.detections
     ours = Ours(args.ours) if args.ours else None
-    contenders = [Peer(name) for name in args.peers.split(",") if name] + ([ours] if ours else [])
+    contenders = [Peer(name) for name in args.peers.split(",") if name]
+    contenders += [HotcocoProgram(args.hotcoco_cli)] if args.hotcoco_cli else []
+    contenders += [ours] if ours else []
     idle = {}
     for c in contenders:
         cost, texts = measure(c.command(None, 1), 1, {0})

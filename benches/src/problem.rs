@@ -4,16 +4,34 @@ use std::path::Path;
 
 use labelloop_core::{LabelledBox, SampleId, ScoredBox};
 use labelloop_eval::ImageCase;
-use labelloop_eval::coco::{self as protocol, CocoParams, CocoResult, ImageOrder};
+use labelloop_eval::coco::{self as protocol, CocoParams, CocoResult, ImageOrder, Rows};
 use labelloop_formats::coco::{self as files, CocoDataset, CocoId, ReadOptions};
-use labelloop_formats::{Warning, WarningKind};
+use labelloop_formats::{Strictness, Warning, WarningKind};
 
-/// Evaluates a file of detections against a file of labels, pictures in the order of their COCO ids.
+/// Evaluates a file of detections against a file of labels by long tables, pictures in the order of their COCO ids.
 ///
 /// # Errors
 /// Those of the readers and of the evaluation, and the first warning that says something was left out: a measurement
 /// over fewer objects than the other evaluators see would be none.
 pub fn evaluate_files(labels: &Path, detections: &Path) -> anyhow::Result<CocoResult> {
+    let labels = files::read_rows(labels, Strictness::Lenient)?;
+    let (detections, warnings) = files::read_detection_rows(detections, &labels, Strictness::Lenient)?;
+    complete(&labels.warnings)?;
+    complete(&warnings)?;
+    let rows = Rows {
+        n_images: labels.image_ids.len(),
+        n_classes: labels.category_ids.len(),
+        labels: &labels.labels,
+        detections: &detections,
+    };
+    Ok(protocol::evaluate_rows(&rows, &CocoParams::default())?)
+}
+
+/// The same by whole records, which keep what no metric asks for, and by one case for each picture.
+///
+/// # Errors
+/// As [`evaluate_files`].
+pub fn evaluate_records(labels: &Path, detections: &Path) -> anyhow::Result<CocoResult> {
     let dataset = files::read(labels, &ReadOptions::default())?;
     let (found, warnings) = files::read_detections(detections, &dataset)?;
     complete(&dataset.warnings)?;
@@ -72,6 +90,18 @@ mod tests {
         let (_folder, labels, found) = files("");
         let ap = evaluate_files(&labels, &found).unwrap().map().unwrap();
         assert!((0.2..0.6).contains(&ap), "{ap}");
+    }
+
+    #[test]
+    fn both_roads_lead_to_the_same_bits() {
+        let (_folder, labels, found) = files("");
+        let bits = |result: CocoResult| {
+            let mut bytes = Vec::new();
+            crate::arrays::write(&mut bytes, &result).unwrap();
+            bytes
+        };
+        let (rows, records) = (evaluate_files(&labels, &found), evaluate_records(&labels, &found));
+        assert!(bits(rows.unwrap()) == bits(records.unwrap()), "other numbers");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use clap::Parser;
 use labelloop_benches::{arrays, problem};
 
 /// Evaluates `0-labels.json` and `0-detections.json`, `1-...` and so on in a folder, and writes the arrays of all of
-/// them one after the other.
+/// them one after the other. Each is evaluated by long tables and by whole records, which must agree.
 #[derive(Parser)]
 struct Args {
     /// The folder
@@ -28,7 +28,20 @@ fn main() -> anyhow::Result<()> {
         let labels = args.cases.join(format!("{i}-labels.json"));
         let detections = args.cases.join(format!("{i}-detections.json"));
         let result = problem::evaluate_files(&labels, &detections).with_context(|| format!("problem {i}"))?;
-        arrays::write(&mut out, &result)?;
+        let records =
+            problem::evaluate_records(&labels, &detections).with_context(|| format!("problem {i}"))?;
+        let (by_rows, by_records) = (bytes(&result)?, bytes(&records)?);
+        anyhow::ensure!(
+            by_rows == by_records,
+            "problem {i}: long tables and whole records give other arrays"
+        );
+        out.write_all(&by_rows)?;
     }
     Ok(out.flush()?)
+}
+
+fn bytes(result: &labelloop_eval::coco::CocoResult) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    arrays::write(&mut bytes, result)?;
+    Ok(bytes)
 }

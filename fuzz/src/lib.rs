@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod bytes;
+mod evaluation;
+mod files;
+pub mod mutation;
+mod rows;
+
+pub use evaluation::{coco_pair, evaluate};
+pub use files::{coco_round_trip, cvat, fiftyone, kitti, label_studio, voc, yolo};
+pub use rows::{coco_detections, coco_labels};
+
+/// A function that must stand any bytes.
+pub type Body = fn(&[u8]);
+
+/// Every body with the name of its folder in the corpus.
+pub const BODIES: [(&str, Body); 11] = [
+    ("coco_labels", coco_labels),
+    ("coco_detections", coco_detections),
+    ("coco_pair", coco_pair),
+    ("coco_round_trip", coco_round_trip),
+    ("evaluate", evaluate),
+    ("yolo", yolo),
+    ("voc", voc),
+    ("kitti", kitti),
+    ("cvat", cvat),
+    ("label_studio", label_studio),
+    ("fiftyone", fiftyone),
+];
