@@ -23,10 +23,10 @@ pub(super) fn detections(bytes: &[u8], of: &CocoRows, cut: Cut) -> Option<Vec<De
     Some(rows)
 }
 
-struct Found<'l> {
+pub(super) struct Found<'l> {
     images: &'l Lookup<'l>,
     classes: &'l Lookup<'l>,
-    rows: Vec<DetectionRow>,
+    pub(super) rows: Vec<DetectionRow>,
     /// Id and place of the picture before, for detections mostly come picture by picture.
     last: (i64, Option<u32>),
     /// Bits of the fields that the object at hand has.
@@ -38,7 +38,7 @@ struct Found<'l> {
 }
 
 impl<'l> Found<'l> {
-    fn new(images: &'l Lookup<'l>, classes: &'l Lookup<'l>) -> Self {
+    pub(super) fn new(images: &'l Lookup<'l>, classes: &'l Lookup<'l>) -> Self {
         let last = (0, images.number(0));
         let (rows, bbox) = (Vec::new(), [0.0; 4]);
         Self { images, classes, rows, last, seen: 0, image: 0, class: 0, bbox, score: 0.0 }
@@ -59,7 +59,7 @@ impl<'l> Found<'l> {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Field {
+pub(super) enum Field {
     Image,
     Category,
     BBox,
@@ -106,6 +106,6 @@ impl<'a> Sink<'a> for Found<'_> {
     }
 
     fn reserve(&mut self, n: usize) {
-        self.rows.reserve_exact(n);
+        self.rows.reserve(n);
     }
 }

@@ -3,7 +3,33 @@
 //! Unlike [`super::read`] this keeps nothing that no metric asks for: file names, groups, masks, further fields. So a
 //! picture without a file name or a size, two pictures of one file name and a box beyond its picture are no complaint
 //! here. What costs a label or a detection is.
+//!
+//! Two roads lead to the rows, and they agree:
+//!
+//! - The fast road passes over the bytes once. It reads files that are plain in every respect, written in any order of
+//!   fields and with any white space, and steps aside at the first thing that is not: text that is not JSON, a key given
+//!   twice, an escape in a key, `null` for a field that is read, an id that is taken or not there, a number out of its
+//!   range, values nested more than 128 deep, a byte order mark. It says nothing about what it found.
+//! - The careful road then reads the whole file and judges it, with file, line, value and expectation.
+//!
+//! What the fast road accepts the careful one would accept without a warning and give the same rows for, bit by bit;
+//! tests hold them against each other on files of many makes and on spoilt ones. All parts of the fast road are safe
+//! code, and its result is the same at any number of threads.
+//!
+//! Why a scanner of our own: with one thread of an AMD EPYC, in memory, for 36,781 labels (6.2 MB), the same with
+//! polygons (18.5 MB) and 73,562 detections (8.0 MB), in MB/s:
+//!
+//! | | labels | with polygons | detections |
+//! |---|---|---|---|
+//! | this scanner, to rows | 1050 | 1200 | 1040 |
+//! | serde_json 1.0.154, to borrowing types | 420 | 580 | 380 |
+//! | sonic-rs 0.5.10, the same | 370 | 230 | 350 |
+//! | simd-json 0.17.3, the same, and the copy that it writes to | 240 | 210 | 180 |
+//!
+//! The SIMD parsers were built portably, as ours is, so they cannot count on the newest instructions; beside speed they
+//! would not see a key that occurs twice. `examples/read_rows.rs` takes the figures for this scanner and serde_json.
 
+mod blocks;
 mod careful;
 mod detections;
 mod digits;
@@ -67,7 +93,8 @@ pub struct CocoRows {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Complexity: O(bytes of the file); memory is the file and its rows.
+/// Complexity: O(bytes of the file), and O(n log n) in ids that are far apart; memory is the file and its rows for a plain
+/// file, a small multiple of it for others.
 ///
 /// # Errors
 /// [`crate::FormatError::Io`], [`crate::FormatError::NotUtf8`], [`crate::FormatError::Syntax`],
@@ -75,7 +102,7 @@ pub struct CocoRows {
 /// would-be warning under [`Strictness::Strict`].
 pub fn read_rows(path: &Path, strictness: Strictness) -> Result<CocoRows> {
     let bytes = fs::read(path).map_err(io_error(path))?;
-    match labels::labels(&bytes, Cut::for_threads()) {
+    match labels::labels(&bytes, Cut::for_threads(bytes.len())) {
         Some(rows) => Ok(rows),
         None => careful::labels(path, bytes, strictness),
     }
@@ -86,7 +113,7 @@ pub fn read_rows(path: &Path, strictness: Strictness) -> Result<CocoRows> {
 /// # Errors
 /// As [`read_rows`], but never [`crate::FormatError::Io`].
 pub fn rows_from_slice(path: &Path, bytes: &[u8], strictness: Strictness) -> Result<CocoRows> {
-    match labels::labels(bytes, Cut::for_threads()) {
+    match labels::labels(bytes, Cut::for_threads(bytes.len())) {
         Some(rows) => Ok(rows),
         None => careful::labels(path, bytes.to_vec(), strictness),
     }
@@ -113,7 +140,7 @@ pub fn rows_from_slice(path: &Path, bytes: &[u8], strictness: Strictness) -> Res
 /// # Ok::<(), labelloop_formats::FormatError>(())
 /// ```
 ///
-/// Complexity: as [`read_rows`].
+/// Complexity: as [`read_rows`]; a long file that is plain is read block by block, so memory is its rows.
 ///
 /// # Errors
 /// As [`read_rows`], but never [`crate::FormatError::Schema`].
@@ -122,8 +149,11 @@ pub fn read_detection_rows(
     of: &CocoRows,
     strictness: Strictness,
 ) -> Result<(Vec<DetectionRow>, Vec<Warning>)> {
+    if let Some(rows) = blocks::detections_of_file(path, of).map_err(io_error(path))? {
+        return Ok((rows, Vec::new()));
+    }
     let bytes = fs::read(path).map_err(io_error(path))?;
-    match detections::detections(&bytes, of, Cut::for_threads()) {
+    match detections::detections(&bytes, of, Cut::for_threads(bytes.len())) {
         Some(rows) => Ok((rows, Vec::new())),
         None => careful::detections(path, bytes, of, strictness),
     }
@@ -139,7 +169,7 @@ pub fn detection_rows_from_slice(
     of: &CocoRows,
     strictness: Strictness,
 ) -> Result<(Vec<DetectionRow>, Vec<Warning>)> {
-    match detections::detections(bytes, of, Cut::for_threads()) {
+    match detections::detections(bytes, of, Cut::for_threads(bytes.len())) {
         Some(rows) => Ok((rows, Vec::new())),
         None => careful::detections(path, bytes.to_vec(), of, strictness),
     }

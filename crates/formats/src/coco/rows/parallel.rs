@@ -21,9 +21,12 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// A part for each thread of the pool at hand, where the list is long.
-    pub(super) fn for_threads() -> Self {
-        Self { max_parts: rayon::current_num_threads(), min_bytes: 1 << 18 }
+    /// A part for each thread of the pool at hand, where there are enough bytes for two.
+    pub(super) fn for_threads(n_bytes: usize) -> Self {
+        let min_bytes = 1 << 18;
+        // To ask for the threads is to start them.
+        let max_parts = if n_bytes < 2 * min_bytes { 1 } else { rayon::current_num_threads() };
+        Self { max_parts, min_bytes }
     }
 }
 
@@ -38,21 +41,23 @@ pub(super) fn table<'a, S: Sink<'a> + Send>(
     if scan.take(b']') {
         return Some(Vec::new());
     }
-    let n_parts = ((scan.bytes.len() - scan.at) / cut.min_bytes).min(cut.max_parts);
-    table_in_parts(scan, n_parts, make)
+    let (parts, ended) = table_in_parts(scan, usize::MAX, cut, &make)?;
+    ended.then_some(parts)
 }
 
-/// Reads on from the first object of a list.
-fn table_in_parts<'a, S: Sink<'a> + Send>(
+/// Reads on from the first object of a list, or a later one, to the end of the list or to the object at `stop`; gives
+/// what the parts came to, and whether the list ended.
+pub(super) fn table_in_parts<'a, S: Sink<'a> + Send>(
     scan: &mut Scanner<'a>,
-    n_parts: usize,
-    make: impl Fn() -> S + Sync,
-) -> Option<Vec<S>> {
-    let starts = starts(scan, n_parts);
+    stop: usize,
+    cut: Cut,
+    make: &(impl Fn() -> S + Sync),
+) -> Option<(Vec<S>, bool)> {
+    let starts = starts(scan, stop, cut);
     if starts.len() < 2 {
         let mut sink = make();
-        records(scan, usize::MAX, &mut sink)?;
-        return Some(vec![sink]);
+        let ended = records(scan, stop, &mut sink)?;
+        return Some((vec![sink], ended));
     }
     let bytes = scan.bytes;
     let read: Vec<Option<Part<S>>> = (0..starts.len())
@@ -60,11 +65,11 @@ fn table_in_parts<'a, S: Sink<'a> + Send>(
         .map(|i| {
             let mut part = Scanner { bytes, at: starts[i] };
             let mut sink = make();
-            let ended = records(&mut part, starts.get(i + 1).copied().unwrap_or(usize::MAX), &mut sink)?;
+            let ended = records(&mut part, starts.get(i + 1).copied().unwrap_or(stop), &mut sink)?;
             Some(Part { sink, ended, end: part.at })
         })
         .collect();
-    accepted(scan, read, &make)
+    accepted(scan, stop, read, make)
 }
 
 struct Part<S> {
@@ -74,49 +79,68 @@ struct Part<S> {
     end: usize,
 }
 
-/// The parts up to the end of the list. One that could not be read, or did not reach the next one's start, is read again
-/// to the end of the list.
+/// The parts that count. From one that could not be read, or did not reach the next one's start, all is read again.
 fn accepted<'a, S: Sink<'a>>(
     scan: &mut Scanner<'a>,
+    stop: usize,
     read: Vec<Option<Part<S>>>,
     make: &impl Fn() -> S,
-) -> Option<Vec<S>> {
+) -> Option<(Vec<S>, bool)> {
     let mut sinks = Vec::with_capacity(read.len());
     for part in read {
         let Some(part) = part else { break };
         sinks.push(part.sink);
         scan.at = part.end;
         if part.ended {
-            return Some(sinks);
+            return Some((sinks, true));
         }
     }
+    if scan.at == stop {
+        return Some((sinks, false));
+    }
     let mut rest = make();
-    records(scan, usize::MAX, &mut rest)?;
+    let ended = records(scan, stop, &mut rest)?;
     sinks.push(rest);
-    Some(sinks)
+    Some((sinks, ended))
 }
 
 /// Where parts of about equal length start: the first at the scanner's place, the others where `}`, a comma and `{`
 /// follow one another.
-fn starts(scan: &Scanner<'_>, n_parts: usize) -> Vec<usize> {
+fn starts(scan: &Scanner<'_>, stop: usize, cut: Cut) -> Vec<usize> {
     let mut starts = vec![scan.at];
-    let left = scan.bytes.len() - scan.at;
+    let end = scan.bytes.len().min(stop);
+    let left = end.saturating_sub(scan.at);
+    let n_parts = (left / cut.min_bytes).min(cut.max_parts);
     for i in 1..n_parts {
         let guess = scan.at + left / n_parts * i;
         match start_behind(scan.bytes, guess) {
-            Some(start) if starts.last().is_some_and(|last| *last < start) => starts.push(start),
+            Some(start) if start < end && starts.last().is_some_and(|last| *last < start) => {
+                starts.push(start);
+            }
             _ => {}
         }
     }
     starts
 }
 
+/// Bytes that are looked through for a place to cut at.
+const FAR: usize = 1 << 16;
+
 fn start_behind(bytes: &[u8], guess: usize) -> Option<usize> {
-    const FAR: usize = 1 << 16;
     let end = bytes.len().min(guess.saturating_add(FAR));
     (guess..end).filter(|at| bytes[*at] == b'}').find_map(|at| {
         let mut scan = Scanner { bytes, at: at + 1 };
         scan.expect_spaced(b',')?;
         (scan.peek() == Some(b'{')).then_some(scan.at)
+    })
+}
+
+/// The last place behind `from` where an object seems to follow another.
+pub(super) fn last_start(bytes: &[u8], from: usize) -> Option<usize> {
+    let first = from.max(bytes.len().saturating_sub(FAR));
+    (first..bytes.len()).rev().filter(|at| bytes[*at] == b'{' && from < *at).find(|at| {
+        let before = bytes[first..*at].trim_ascii_end();
+        let before = before.strip_suffix(b",").map(<[u8]>::trim_ascii_end);
+        before.is_some_and(|before| before.ends_with(b"}"))
     })
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use self::made::{Dice, Style, files};
 use super::parallel::Cut;
-use super::{CocoRows, careful, detections, labels};
+use super::{CocoRows, blocks, careful, detections, labels};
 use crate::{FormatError, Result, Strictness, Warning};
 
 const WHOLE: Cut = Cut { max_parts: 1, min_bytes: 1 };
@@ -39,7 +39,9 @@ fn labels_agree(bytes: &[u8]) -> bool {
         assert_eq!(labels::labels(bytes, Cut { max_parts, min_bytes: 1 }), fast, "{max_parts} parts");
     }
     if let Some(fast) = &fast {
-        assert_eq!(careful_labels(bytes).unwrap(), *fast, "{}", String::from_utf8_lossy(bytes));
+        let careful = careful_labels(bytes).unwrap();
+        // The text of it tells -0.0 from 0.0.
+        assert_eq!(format!("{careful:?}"), format!("{fast:?}"), "{}", String::from_utf8_lossy(bytes));
     }
     fast.is_some()
 }
@@ -50,9 +52,15 @@ fn detections_agree(bytes: &[u8], of: &CocoRows) -> bool {
         let parts = detections::detections(bytes, of, Cut { max_parts, min_bytes: 1 });
         assert_eq!(parts, fast, "{max_parts} parts");
     }
+    for block in [40, 97, 300] {
+        let cut = Cut { max_parts: block % 2 + 1, min_bytes: 1 };
+        let rows = blocks::detections_in_blocks(bytes, bytes.len() as u64, block, cut, of).unwrap();
+        assert!(rows.is_none() || rows == fast, "blocks of {block} bytes");
+    }
     if let Some(fast) = &fast {
         let (rows, warnings) = careful_detections(bytes, of).unwrap();
-        assert_eq!((&rows, warnings.len()), (fast, 0), "{}", String::from_utf8_lossy(bytes));
+        assert_eq!(warnings, [], "{}", String::from_utf8_lossy(bytes));
+        assert_eq!(format!("{rows:?}"), format!("{fast:?}"), "{}", String::from_utf8_lossy(bytes));
     }
     fast.is_some()
 }
@@ -296,6 +304,43 @@ fn cuts_in_strings_and_nested_lists_fool_nobody() {
     for max_parts in 1..60 {
         let rows = detections::detections(text.as_bytes(), &of, Cut { max_parts, min_bytes: 1 }).unwrap();
         assert_eq!(rows.len(), 40, "{max_parts} parts");
+    }
+}
+
+#[test]
+fn plain_lists_are_read_in_blocks() {
+    let of = one_image();
+    for (comma, n_behind) in [(", ", 0), (",", 3), (",\n  ", 200)] {
+        let one = &FOUND[1..FOUND.len() - 1];
+        let text = format!(" [{}]{}", vec![one; 40].join(comma), " ".repeat(n_behind));
+        for block in 120..400 {
+            let cut = Cut { max_parts: 1 + block % 3, min_bytes: 50 };
+            let rows = blocks::detections_in_blocks(text.as_bytes(), 9, block, cut, &of).unwrap();
+            // White space that fills a block leaves no object to go on with.
+            assert!(rows.is_some() || n_behind == 200, "blocks of {block} bytes");
+            assert!(rows.is_none_or(|rows| rows == fast_detections(text.as_bytes(), &of).unwrap()));
+        }
+    }
+    let of_nothing = blocks::detections_in_blocks(&b"[]"[..], 2, 40, WHOLE, &of).unwrap();
+    assert_eq!(of_nothing, Some(vec![]));
+}
+
+#[test]
+fn long_files_come_to_what_their_bytes_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, of) = (folder.path().join("dt.json"), one_image());
+    let one = &FOUND[1..FOUND.len() - 1];
+    for last in [one.to_owned(), one.replacen("0.5", "1.5", 1)] {
+        let text = format!("[{}, {last}]", vec![one; 30_000].join(", "));
+        std::fs::write(&path, &text).unwrap();
+        let in_blocks = blocks::detections_of_file(&path, &of).unwrap();
+        assert_eq!(in_blocks.is_some(), last == one);
+        let from_file = super::read_detection_rows(&path, &of, Strictness::Lenient).unwrap();
+        let from_slice =
+            super::detection_rows_from_slice(&path, text.as_bytes(), &of, Strictness::Lenient).unwrap();
+        assert_eq!(from_file, from_slice);
+        let n_warnings = usize::from(last != one);
+        assert_eq!((from_file.0.len(), from_file.1.len()), (30_001 - n_warnings, n_warnings));
     }
 }
 
