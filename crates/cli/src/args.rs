@@ -109,12 +109,51 @@ pub(crate) struct EvalCocoArgs {
     /// Write one record per wrong object with its reason.
     #[arg(long, value_name = "OUT.json")]
     pub(crate) failures: Option<PathBuf>,
+    /// Also say what each kind of error costs in average precision (TIDE).
+    #[arg(long)]
+    pub(crate) tide: bool,
+    /// Also compare scores with precision.
+    #[arg(long)]
+    pub(crate) calibration: bool,
+    /// Also give the confusion matrix.
+    #[arg(long)]
+    pub(crate) confusion: bool,
+    /// Write precision, recall and F1 at every score, class by class.
+    #[arg(long, value_name = "OUT.json")]
+    pub(crate) curves: Option<PathBuf>,
     /// IoU at which objects are counted.
     #[arg(long, default_value_t = 0.5)]
     pub(crate) iou: f64,
+    /// Score from which detections are counted. Default: that of the best F1.
+    #[arg(long)]
+    pub(crate) min_score: Option<f64>,
     /// Seed of the resampling.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) data: EvalDataArgs,
+}
+
+/// How the pictures of an evaluation belong together.
+#[derive(Debug, Args)]
+pub(crate) struct EvalDataArgs {
+    /// Also score slices: by size, position, crowding, overlap and aspect of objects.
+    #[arg(long)]
+    pub(crate) slices: bool,
+    /// Also score slices by a field of images or annotations; may be given more than once.
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) slice_by: Vec<String>,
+    /// Field of images that names what resampling keeps together, such as a drive; images without it stand alone.
+    #[arg(long, default_value = "group", value_name = "KEY")]
+    pub(crate) group: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum CorrectionArg {
+    /// Holm: not even one false alarm.
+    Holm,
+    /// Benjamini-Hochberg: few false alarms among the alarms.
+    Bh,
 }
 
 #[derive(Debug, Args)]
@@ -126,11 +165,16 @@ pub(crate) struct EvalCompareArgs {
     /// COCO results of the second detector.
     pub(crate) b: PathBuf,
     /// Resamples.
-    #[arg(long, default_value_t = 500, value_name = "N")]
+    #[arg(long, default_value_t = 2000, value_name = "N")]
     pub(crate) bootstrap: usize,
+    /// How p-values are corrected for the number of classes and slices.
+    #[arg(long, value_enum, default_value = "holm")]
+    pub(crate) correction: CorrectionArg,
     /// Seed of the resampling.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) data: EvalDataArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -273,11 +273,10 @@ impl fmt::Display for SliceReport {
         let name = |row: &SliceRow| format!("{} {}", row.by, row.value);
         let width = self.rows.iter().map(|r| name(r).chars().count()).max().unwrap_or(0).max(5);
         let ap = format!("AP{:.0}", self.params.iou * 100.0);
-        writeln!(
-            f,
-            "{:<width$}  {:>6}  {:>7}  {ap:<20}  {:<20}  {:<20}  {:<20}",
-            "slice", "images", "labels", "precision", "recall", "F1"
-        )?;
+        let (precision, recall) = ("precision", "recall");
+        let head =
+            format!("{:<width$}  {:>6}  {:>7}  {ap:<20}  {precision:<20}", "slice", "images", "labels");
+        writeln!(f, "{head}  {recall:<20}  F1")?;
         for row in &self.rows {
             let number = |interval: &Interval| {
                 let end = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));

@@ -1,0 +1,109 @@
+//! `eval compare`: which of two detectors is better, overall and where.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use labelloop_core::{ClassIdx, Seed};
+use labelloop_eval::bootstrap::{BootstrapParams, Metric};
+use labelloop_eval::compare::{CompareParams, ComparisonReport, Subject, compare_all};
+use labelloop_eval::multiplicity::Correction;
+use labelloop_formats::coco;
+use serde_json::{Value, json};
+
+use super::{Input, attributes, cases};
+use crate::args::{CorrectionArg, EvalCompareArgs};
+use crate::output::Output;
+
+/// Paired difference of two detectors.
+pub(in crate::commands) fn compare(args: &EvalCompareArgs, output: &Output) -> anyhow::Result<ExitCode> {
+    let input = Input::read(&args.gt, &args.a, &args.data, output)?;
+    let (detections, warnings) = coco::read_detections(&args.b, &input.gt)?;
+    for warning in &warnings {
+        output.say(&format!("warning: {warning}"));
+    }
+    let by = attributes(&input.gt.set, &args.data)?;
+    let groups = input.groups();
+    let with = |metric| {
+        let params = CompareParams {
+            coco: input.params.clone(),
+            metric,
+            bootstrap: BootstrapParams {
+                n_draws: args.bootstrap,
+                seed: Seed::new(args.seed),
+                ..BootstrapParams::default()
+            },
+            correction: match args.correction {
+                CorrectionArg::Holm => Correction::Holm,
+                CorrectionArg::Bh => Correction::BenjaminiHochberg,
+            },
+            ..CompareParams::default()
+        };
+        let (a, b) = (input.cases(), cases(&input.gt.set, &detections));
+        compare_all(&a, &b, input.n_classes(), &by, Some(&groups), &params)
+    };
+    let (ap, ap50) = (with(Metric::Map)?, with(Metric::Map50)?);
+    let document = document(&input, &ap, &ap50)?;
+    output.result(&document, &words(&input, &ap, &ap50))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn document(input: &Input, ap: &ComparisonReport, ap50: &ComparisonReport) -> anyhow::Result<Value> {
+    let (mut classes, mut slices) = (Vec::new(), Vec::new());
+    for row in &ap.rows {
+        let mut document = serde_json::to_value(&row.comparison)?;
+        document["p_adjusted"] = json!(row.p_adjusted);
+        match &row.subject {
+            Subject::Class(class) => {
+                document["id"] = json!(input.gt.category_ids.get(class.as_usize()));
+                document["name"] = json!(name(input, *class));
+                classes.push(document);
+            }
+            Subject::Slice { by, value } => {
+                document["by"] = json!(by);
+                document["value"] = json!(value);
+                slices.push(document);
+            }
+            _ => {}
+        }
+    }
+    Ok(json!({
+        "ap": ap.overall,
+        "ap50": ap50.overall,
+        "classes": classes,
+        "slices": slices,
+        "correction": ap.correction,
+        "least_p_value": ap.least_p_value,
+    }))
+}
+
+fn words(input: &Input, ap: &ComparisonReport, ap50: &ComparisonReport) -> String {
+    let subject = |subject: &Subject| match subject {
+        Subject::Class(class) => name(input, *class),
+        Subject::Slice { by, value } => format!("{by} {value} (AP50)"),
+        _ => String::new(),
+    };
+    let mut words = ap.table(subject);
+    let second = ComparisonReport { rows: Vec::new(), ..ap50.clone() };
+    if let Some(line) = second.table(subject).lines().nth(1) {
+        let _ = writeln!(words, "\nAP50 {line}");
+    }
+    let n_significant = ap.significant(0.05).count();
+    let _ = writeln!(
+        words,
+        "AP with intervals of 95% from {} groups of images; {n_significant} of {} rows differ at 5% after correction",
+        ap.overall.n_groups,
+        ap.rows.len()
+    );
+    if !ap.can_reach(0.05) {
+        let needed = (2.0 * ap.rows.len() as f64 / 0.05).ceil();
+        let _ = writeln!(
+            words,
+            "so few resamples cannot show a difference in so many rows: --bootstrap {needed} could"
+        );
+    }
+    words
+}
+
+fn name(input: &Input, class: ClassIdx) -> String {
+    input.gt.set.schema.name(class).map_or_else(|| format!("class {}", class.0), str::to_owned)
+}
