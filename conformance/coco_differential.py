@@ -13,6 +13,8 @@ Each problem is made from a seed and a number, so a mismatch can be made again: 
 What is generated, each with its own name in the count at the end:
 
 * grid       boxes on a coarse grid, so that overlaps tie exactly, and scores from a handful of values, so they tie too
+* between    many boxes of one size, a little apart: a detection lies in the middle of two labels and may take either,
+             and the next one fits only one of them
 * eighths    boxes whose edges are eighths: exact arithmetic, near misses of thresholds
 * decimals   two decimals, as COCO's own files have them, scores with all digits
 * tiny       boxes from nothing at all to a few thousandths of a pixel
@@ -61,6 +63,10 @@ def on_grid(rng):
     return [rng.randrange(5) * 10, rng.randrange(5) * 10, rng.choice(sides), rng.choice(sides)]
 
 
+def between(rng):
+    return [rng.randrange(8) * 2, rng.choice([0, 0, 2]), 20, 20]
+
+
 def in_eighths(rng):
     return [rng.randrange(2400) / 8, rng.randrange(2400) / 8, rng.randrange(1600) / 8, rng.randrange(1600) / 8]
 
@@ -85,12 +91,14 @@ def touching(rng):
     return [rng.randrange(4) * side, rng.randrange(4) * side, side * rng.choice([1, 1, 2]), side * rng.choice([1, 1, 2])]
 
 
-BOXES = {"grid": on_grid, "decimals": in_decimals, "tiny": tiny, "huge": huge, "touching": touching}
+BOXES = {"grid": on_grid, "between": between, "decimals": in_decimals, "tiny": tiny, "huge": huge, "touching": touching}
 
 
 def near(rng, bbox, style):
     """A detection of a label: sometimes the very box, mostly a little off."""
     x, y, w, h = bbox
+    if style == "between":
+        return [x + rng.choice([-2, 0, 2]), y, w, h]
     if style in ("tiny", "touching") or rng.random() < 0.15:
         return [x, y, w, h]
     if style == "huge":
@@ -130,7 +138,7 @@ def score_of(rng, style):
 
 
 STYLES = [
-    "grid", "grid", "eighths", "eighths", "decimals", "decimals", "tiny", "huge", "touching", "areas", "thresholds",
+    "grid", "grid", "between", "between", "eighths", "eighths", "decimals", "decimals", "tiny", "huge", "touching", "areas", "thresholds",
     "many", "crowds", "sparse", "ids", "ties",
 ]  # fmt: skip
 
