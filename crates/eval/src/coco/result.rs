@@ -26,7 +26,8 @@ pub struct CocoResult {
     /// Labels that count, for each class and area.
     pub n_labels: Vec<Vec<u64>>,
     /// AP, AP50, AP75, AP small, medium, large, AR at the first three detection limits, AR small, medium, large: the
-    /// order of pycocotools, and -1 where it says -1.
+    /// order of pycocotools, and -1 where there is no label. With fewer than three limits the last one stands for those
+    /// that are missing, where pycocotools has no answer.
     pub stats: [f64; 12],
 }
 
@@ -41,20 +42,22 @@ impl CocoResult {
     ) -> Self {
         let mut result = Self { params, n_classes, precision, recall, scores, n_labels, stats: [-1.0; 12] };
         let or_none = |value: Option<f64>| value.unwrap_or(-1.0);
-        result.stats = [
+        let limit = |m: usize| m.min(result.params.max_dets.len().saturating_sub(1));
+        let stats = [
             or_none(result.ap(None, "all", None)),
             or_none(result.ap(Some(0.5), "all", None)),
             or_none(result.ap(Some(0.75), "all", None)),
             or_none(result.ap(None, "small", None)),
             or_none(result.ap(None, "medium", None)),
             or_none(result.ap(None, "large", None)),
-            or_none(result.ar("all", 0, None)),
-            or_none(result.ar("all", 1, None)),
-            or_none(result.ar("all", 2, None)),
-            or_none(result.ar("small", 2, None)),
-            or_none(result.ar("medium", 2, None)),
-            or_none(result.ar("large", 2, None)),
+            or_none(result.ar("all", limit(0), None)),
+            or_none(result.ar("all", limit(1), None)),
+            or_none(result.ar("all", limit(2), None)),
+            or_none(result.ar("small", limit(2), None)),
+            or_none(result.ar("medium", limit(2), None)),
+            or_none(result.ar("large", limit(2), None)),
         ];
+        result.stats = stats;
         result
     }
 
@@ -120,14 +123,25 @@ impl CocoResult {
     /// Average precision at the largest detection limit: at one threshold or over all, in an area by name, of one
     /// class or over all. Nothing where there is no label, no such area or no such threshold.
     pub fn ap(&self, iou: Option<f64>, area: &str, class: Option<ClassIdx>) -> Option<f64> {
+        self.ap_within(self.params.max_dets.len().checked_sub(1)?, iou, area, class)
+    }
+
+    /// [`CocoResult::ap`] at a detection limit by its place in `max_dets`.
+    pub fn ap_within(
+        &self,
+        limit: usize,
+        iou: Option<f64>,
+        area: &str,
+        class: Option<ClassIdx>,
+    ) -> Option<f64> {
         let [nt, nr, nk, na, nm] = self.shape();
-        let a = self.area_index(area)?;
+        let a = self.area_index(area).filter(|_| limit < nm)?;
         let thresholds: Vec<usize> =
             (0..nt).filter(|t| iou.is_none_or(|iou| self.params.iou_thresholds[*t] == iou)).collect();
         let mut found = Vec::with_capacity(thresholds.len() * nr * nk);
         for (t, r) in thresholds.iter().flat_map(|t| (0..nr).map(move |r| (t, r))) {
             let row = (t * nr + r) * nk;
-            found.extend(chosen(nk, class).map(|k| self.precision[((row + k) * na + a) * nm + nm - 1]));
+            found.extend(chosen(nk, class).map(|k| self.precision[((row + k) * na + a) * nm + limit]));
         }
         found.retain(|v| -1.0 < *v);
         mean(&found)

@@ -274,4 +274,35 @@ mod tests {
         assert_eq!(with([0.0, 0.0]), with([-0.0, 0.0]));
         assert_eq!(with([0.0, 0.0]), with([0.0, -0.0]));
     }
+
+    #[test]
+    fn limits_and_thresholds_of_ones_own_give_numbers() {
+        let labels = [label(0, 0), label(1, 0)];
+        let detections = [detection(0, 0.5), detection(1, 0.75), detection(1, 0.25)];
+        let rows = Rows { n_images: 2, n_classes: 1, labels: &labels, detections: &detections };
+        for max_dets in [vec![1], vec![50], vec![1, 2], vec![1, 2, 3, 400]] {
+            let n_limits = max_dets.len();
+            let params = CocoParams { max_dets, iou_thresholds: vec![0.3, 0.62], ..CocoParams::default() };
+            let result = evaluate_rows(&rows, &params).unwrap();
+            let known = [0, 3, 6, 7, 8, 9].map(|i| result.stats[i]);
+            assert!(known.iter().all(|stat| 0.99 < *stat), "{known:?}");
+            for limit in 0..n_limits {
+                assert_eq!(result.ap_within(limit, Some(0.62), "all", None), result.map());
+            }
+            assert_eq!(result.ap_within(n_limits, None, "all", None), None);
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_is_of_no_matter() {
+        let labels: Vec<LabelRow> = (0..200).map(|i| label(i % 31, i % 7)).collect();
+        let detections: Vec<DetectionRow> =
+            (0..400).map(|i| detection(i % 31, f64::from(i % 13) / 13.0)).collect();
+        let rows = Rows { n_images: 31, n_classes: 7, labels: &labels, detections: &detections };
+        let with = |n_threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+            pool.install(|| evaluate_rows(&rows, &CocoParams::default()).unwrap())
+        };
+        assert_eq!(with(1), with(3));
+    }
 }

@@ -140,7 +140,7 @@ class 1        0       -       -       -       -
         let params = CocoParams { max_dets: vec![7], ..CocoParams::default() };
         let result = evaluate(&[case], 1, &params).unwrap();
         assert_eq!(result.stats[..4], [0.0; 4]);
-        assert_eq!((result.stats[6], result.stats[7]), (0.0, -1.0));
+        assert_eq!(result.stats[6..10], [0.0; 4]);
         assert_eq!(result.class_ar(ClassIdx(0)), Some(0.0));
         assert!(result.to_string().contains("maxDets=  7"));
         assert_eq!(evaluate(&[], 0, &params).unwrap().map(), None);
