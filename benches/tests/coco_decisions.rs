@@ -45,7 +45,8 @@ impl Problem {
     fn run(&self, strictness: Strictness) -> Result<([f64; 12], Vec<String>), String> {
         // JSON has no such numbers; Python writes them all the same.
         let text = |v: &Value| v.to_string().replace("\"$nan\"", "NaN").replace("\"$inf\"", "Infinity");
-        let found = evaluate_texts(text(&self.labels).as_bytes(), text(&self.detections).as_bytes(), strictness);
+        let found =
+            evaluate_texts(text(&self.labels).as_bytes(), text(&self.detections).as_bytes(), strictness);
         let (result, warnings) = found.map_err(|e| e.to_string())?;
         Ok((result.stats, warnings.iter().map(ToString::to_string).collect()))
     }
@@ -115,7 +116,9 @@ fn a_label_without_area_has_that_of_its_box_and_without_iscrowd_is_no_crowd() {
 
 #[test]
 fn detections_of_unknown_pictures_and_classes_are_left_out_and_told() {
-    for (field, expected) in [("image_id", "there is no image 77"), ("category_id", "class 77 is not in the schema")] {
+    for (field, expected) in
+        [("image_id", "there is no image 77"), ("category_id", "class 77 is not in the schema")]
+    {
         let mut other = detection(json!([100, 100, 50, 50]), json!(0.95));
         other[field] = json!(77);
         let problem = Problem::new().with_detection(other);
@@ -128,7 +131,9 @@ fn detections_of_unknown_pictures_and_classes_are_left_out_and_told() {
 
 #[test]
 fn labels_of_unknown_pictures_and_classes_are_left_out_and_told() {
-    for (field, expected) in [("image_id", "there is no image 77"), ("category_id", "class 77 is not in the schema")] {
+    for (field, expected) in
+        [("image_id", "there is no image 77"), ("category_id", "class 77 is not in the schema")]
+    {
         let mut other = label(2, [100, 100, 50, 50]);
         other[field] = json!(77);
         let problem = Problem::new().with_label(other);

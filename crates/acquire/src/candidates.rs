@@ -71,6 +71,16 @@ impl Candidates<'_> {
     }
 }
 
+/// Refuses candidates that do not fit each other, and labelled rows that do not fit them.
+pub(crate) fn check_labelled(candidates: &Candidates<'_>, labelled: ArrayView2<'_, f32>) -> Result<()> {
+    candidates.check()?;
+    let expected = candidates.embeddings.ncols();
+    if labelled.nrows() > 0 && labelled.ncols() != expected {
+        return Err(AcquireError::DimensionMismatch { what: "labelled", found: labelled.ncols(), expected });
+    }
+    check_finite(labelled, |row| format!("labelled row {row}"))
+}
+
 /// Refuses vectors with anything but finite numbers; `name` says whose a row is.
 pub(crate) fn check_finite(rows: ArrayView2<'_, f32>, name: impl Fn(usize) -> String) -> Result<()> {
     match rows.indexed_iter().find(|(_, v)| !v.is_finite()) {

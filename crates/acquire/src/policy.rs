@@ -1,11 +1,10 @@
 use labelloop_core::SampleId;
-use labelloop_coreset::{ZCoreParams, ZCoreScores};
 use ndarray::{Array2, ArrayView2};
 
 use crate::buckets::{Grants, grants};
 use crate::budget::Purse;
-use crate::candidates::check_finite;
-use crate::coverage::{self, Taken};
+use crate::candidates::check_labelled;
+use crate::coverage::{self, CoverageScores, Taken, coverage_scores};
 use crate::failures::BucketQueries;
 use crate::shelf::Shelf;
 use crate::targeted::{self, Space};
@@ -38,27 +37,40 @@ pub fn plan_batch(
     budget: Budget,
     valid: &PolicyValidParams,
 ) -> Result<BatchPlan> {
+    let scores = coverage_scores(candidates, labelled, valid)?;
+    plan_batch_scored(candidates, &scores, labelled, failures, budget, valid)
+}
+
+/// [`plan_batch`] with the scores of [`coverage_scores`] at hand, for callers that keep them: they are most of the work.
+///
+/// # Errors
+/// Those of [`plan_batch`], and [`AcquireError::LengthMismatch`] for scores of other candidates.
+pub fn plan_batch_scored(
+    candidates: &Candidates<'_>,
+    scores: &CoverageScores,
+    labelled: ArrayView2<'_, f32>,
+    failures: &Failures<'_>,
+    budget: Budget,
+    valid: &PolicyValidParams,
+) -> Result<BatchPlan> {
     check(candidates, labelled, failures)?;
+    scores.check(candidates)?;
     let params = valid.params();
     let queries = Bucket::POLICY.map(|bucket| failures.of(bucket));
     let purse = Purse::new(budget, candidates)?;
-    let mut run = Run::new(candidates, params, &purse);
-    if labelled.nrows() > 0 {
-        run.scorer = "zcore_given_labelled";
-    }
+    let mut run = Run::new(candidates, params, scores.scorer, &purse);
     let Grants { asked, granted, notices } =
         grants(&purse, valid, [0, 1, 2, 3].map(|b| !queries[b].images.is_empty()))?;
     run.notices.extend(notices);
 
-    let scores = zcore(candidates, labelled, params)?;
-    run.coverage(&scores, granted[0]);
+    run.coverage(scores, granted[0]);
     if granted[1..].iter().any(|g| *g > 0.0) {
         let space = Space::new(candidates.embeddings, labelled)?;
         for b in 1..4 {
             run.targeted(&space, Bucket::POLICY[b], &queries[b], granted[b])?;
         }
     }
-    run.sweep(&scores, &granted, &purse)?;
+    run.sweep(scores, &granted, &purse)?;
     Ok(run.finish(&asked, &granted, budget))
 }
 
@@ -72,33 +84,34 @@ pub fn first_batch(
     valid: &PolicyValidParams,
 ) -> Result<BatchPlan> {
     let none = Array2::zeros((0, candidates.embeddings.ncols()));
+    let scores = coverage_scores(candidates, none.view(), valid)?;
+    first_batch_scored(candidates, &scores, budget, valid)
+}
+
+/// [`first_batch`] with the scores of [`coverage_scores`] at hand.
+///
+/// # Errors
+/// Those of [`plan_batch_scored`].
+pub fn first_batch_scored(
+    candidates: &Candidates<'_>,
+    scores: &CoverageScores,
+    budget: Budget,
+    valid: &PolicyValidParams,
+) -> Result<BatchPlan> {
+    let none = Array2::zeros((0, candidates.embeddings.ncols()));
     check(candidates, none.view(), &Failures { queries: &[], embeddings: none.view() })?;
+    scores.check(candidates)?;
     let purse = Purse::new(budget, candidates)?;
-    let mut run = Run::new(candidates, valid.params(), &purse);
-    let scores = zcore(candidates, none.view(), valid.params())?;
+    let mut run = Run::new(candidates, valid.params(), scores.scorer, &purse);
     let granted = [purse.total, 0.0, 0.0, 0.0];
-    run.coverage(&scores, purse.total);
-    run.sweep(&scores, &granted, &purse)?;
+    run.coverage(scores, purse.total);
+    run.sweep(scores, &granted, &purse)?;
     Ok(run.finish(&granted, &granted, budget))
 }
 
 fn check(candidates: &Candidates<'_>, labelled: ArrayView2<'_, f32>, failures: &Failures<'_>) -> Result<()> {
-    candidates.check()?;
-    let expected = candidates.embeddings.ncols();
-    if labelled.nrows() > 0 && labelled.ncols() != expected {
-        return Err(AcquireError::DimensionMismatch { what: "labelled", found: labelled.ncols(), expected });
-    }
-    check_finite(labelled, |row| format!("labelled row {row}"))?;
-    failures.check(candidates.members, expected)
-}
-
-fn zcore(
-    candidates: &Candidates<'_>,
-    labelled: ArrayView2<'_, f32>,
-    params: &PolicyParams,
-) -> Result<ZCoreScores> {
-    let zcore = ZCoreParams { seed: params.seed, ..params.zcore.clone() };
-    Ok(zcore.score_given(candidates.embeddings, labelled)?)
+    check_labelled(candidates, labelled)?;
+    failures.check(candidates.members, candidates.embeddings.ncols())
 }
 
 /// A plan in the making.
@@ -112,7 +125,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(candidates: &'a Candidates<'_>, params: &'a PolicyParams, purse: &Purse) -> Self {
+    fn new(
+        candidates: &'a Candidates<'_>,
+        params: &'a PolicyParams,
+        scorer: &'static str,
+        purse: &Purse,
+    ) -> Self {
         let mut notices = Vec::new();
         if purse.total < purse.asked {
             notices.push(Notice::BudgetClamped { asked: purse.asked, reached: purse.total });
@@ -123,10 +141,10 @@ impl<'a> Run<'a> {
             notices.push(Notice::CoverageFloorOverridden { coverage: params.coverage, reason });
         }
         let shelf = Shelf::new(purse.costs(candidates), candidates.groups, params.max_per_group);
-        Self { ids: candidates.members.ids(), params, shelf, scorer: "zcore", picks: Vec::new(), notices }
+        Self { ids: candidates.members.ids(), params, shelf, scorer, picks: Vec::new(), notices }
     }
 
-    fn coverage(&mut self, scores: &ZCoreScores, amount: f64) {
+    fn coverage(&mut self, scores: &CoverageScores, amount: f64) {
         let taken = coverage::fill(scores, &mut self.shelf, amount, self.params.group_penalty);
         self.record(Bucket::Coverage, self.scorer, taken, &[]);
     }
@@ -163,7 +181,7 @@ impl<'a> Run<'a> {
     }
 
     /// Offers what the buckets could not spend to coverage, and says what is left.
-    fn sweep(&mut self, scores: &ZCoreScores, granted: &[f64], purse: &Purse) -> Result<()> {
+    fn sweep(&mut self, scores: &CoverageScores, granted: &[f64], purse: &Purse) -> Result<()> {
         let lacking: Vec<(Bucket, f64)> = Bucket::POLICY
             .into_iter()
             .zip(granted)

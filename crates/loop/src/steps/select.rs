@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use labelloop_acquire::{
-    AcquireError, BatchPlan, Budget, Candidates, FailureKind, FailureQuery, Failures, PolicyParams,
-    batch_size, first_batch, plan_batch, random_batch,
+    AcquireError, BatchPlan, Budget, Candidates, CoverageScores, FailureKind, FailureQuery, Failures,
+    PolicyParams, batch_size, coverage_scores, first_batch_scored, plan_batch_scored, random_batch,
 };
 use labelloop_core::{Embeddings, GroupKey, Members, Pool, SampleId};
 use labelloop_coreset::ZCoreParams;
@@ -91,21 +91,22 @@ fn choose(context: &Context<'_>, dataset: &Dataset) -> Result<(BatchPlan, Option
     let mut policy = settings.policy.clone();
     policy.seed = seed;
     let valid = policy.check().map_err(AcquireError::from)?;
-    // A plan keeps the scores of its picks alone, so those of all candidates are computed beside it.
     let nothing = Array2::zeros((0, run.embeddings.n_dims()));
     let given = if context.iteration == 0 { &nothing } else { &labelled };
     let scores = match settings.kind {
         PolicyKind::Random => None,
-        PolicyKind::Hybrid | PolicyKind::Coverage => Some(score(&candidates, given, &policy)?),
+        PolicyKind::Hybrid | PolicyKind::Coverage => {
+            Some(coverage_scores(&candidates, given.view(), &valid)?)
+        }
     };
     if context.iteration == 0 {
         let n_most = (settings.first_share * members.len() as f64).floor() as usize;
         let budget = Budget::Units(settings.first_batch.min(n_most.max(1)));
-        let plan = match settings.kind {
-            PolicyKind::Random => random_batch(&candidates, budget, seed)?,
-            PolicyKind::Hybrid | PolicyKind::Coverage => first_batch(&candidates, budget, &valid)?,
+        let plan = match &scores {
+            None => random_batch(&candidates, budget, seed)?,
+            Some(scores) => first_batch_scored(&candidates, scores, budget, &valid)?,
         };
-        return Ok((plan, scores));
+        return Ok((plan, scores.map(|s| kept(&candidates, given, &policy, &s))));
     }
     let budget = Budget::Units(batch_size(members.len(), &settings.batch)?.size);
     let (queries, rows) = match settings.kind {
@@ -116,26 +117,27 @@ fn choose(context: &Context<'_>, dataset: &Dataset) -> Result<(BatchPlan, Option
         }
     };
     let failures = Failures { queries: &queries, embeddings: rows.view() };
-    let plan = match settings.kind {
-        PolicyKind::Random => random_batch(&candidates, budget, seed)?,
-        PolicyKind::Coverage | PolicyKind::Hybrid => {
-            plan_batch(&candidates, labelled.view(), &failures, budget, &valid)?
-        }
+    let plan = match &scores {
+        None => random_batch(&candidates, budget, seed)?,
+        Some(scores) => plan_batch_scored(&candidates, scores, labelled.view(), &failures, budget, &valid)?,
     };
-    Ok((plan, scores))
+    Ok((plan, scores.map(|s| kept(&candidates, given, &policy, &s))))
 }
 
-/// ZCore of every candidate given what is labelled, as the policy computes it.
-fn score(candidates: &Candidates<'_>, labelled: &Array2<f32>, policy: &PolicyParams) -> Result<Scores> {
-    let params = ZCoreParams { seed: policy.seed, ..policy.zcore.clone() };
-    let found = params.score_given(candidates.embeddings, labelled.view())?;
+/// A plan keeps the scores of its picks alone; these are those of all candidates.
+fn kept(
+    candidates: &Candidates<'_>,
+    labelled: &Array2<f32>,
+    policy: &PolicyParams,
+    scores: &CoverageScores,
+) -> Scores {
     let made_with = serde_json::json!({
-        "scorer": if labelled.nrows() == 0 { "zcore" } else { "zcore_given_labelled" },
+        "scorer": scores.scorer(),
         "n_labelled": labelled.nrows(),
-        "params": params,
+        "params": ZCoreParams { seed: policy.seed, ..policy.zcore.clone() },
     });
-    let by_sample = candidates.members.ids().iter().cloned().zip(found.raw).collect();
-    Ok(Scores { by_sample, made_with })
+    let by_sample = candidates.members.ids().iter().cloned().zip(scores.raw().iter().copied()).collect();
+    Scores { by_sample, made_with }
 }
 
 fn labelled_vectors(
