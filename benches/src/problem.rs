@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use labelloop_core::{LabelledBox, SampleId, ScoredBox};
+use labelloop_core::{DetectionRow, LabelledBox, SampleId, ScoredBox};
 use labelloop_eval::ImageCase;
 use labelloop_eval::coco::{self as protocol, CocoParams, CocoResult, ImageOrder, Rows};
-use labelloop_formats::coco::{self as files, CocoDataset, CocoId, ReadOptions};
+use labelloop_formats::coco::{self as files, CocoDataset, CocoId, CocoRows, ReadOptions};
 use labelloop_formats::{Strictness, Warning, WarningKind};
 
 /// Evaluates a file of detections against a file of labels by long tables, pictures in the order of their COCO ids.
@@ -18,11 +18,31 @@ pub fn evaluate_files(labels: &Path, detections: &Path) -> anyhow::Result<CocoRe
     let (detections, warnings) = files::read_detection_rows(detections, &labels, Strictness::Lenient)?;
     complete(&labels.warnings)?;
     complete(&warnings)?;
+    evaluate_rows(&labels, &detections)
+}
+
+/// The same from texts, with what the readers said; what they leave out does not end it.
+///
+/// # Errors
+/// Those of the readers and of the evaluation.
+pub fn evaluate_texts(
+    labels: &[u8],
+    detections: &[u8],
+    strictness: Strictness,
+) -> anyhow::Result<(CocoResult, Vec<Warning>)> {
+    let labels = files::rows_from_slice(Path::new("instances.json"), labels, strictness)?;
+    let (detections, warnings) =
+        files::detection_rows_from_slice(Path::new("detections.json"), detections, &labels, strictness)?;
+    let result = evaluate_rows(&labels, &detections)?;
+    Ok((result, labels.warnings.into_iter().chain(warnings).collect()))
+}
+
+fn evaluate_rows(labels: &CocoRows, detections: &[DetectionRow]) -> anyhow::Result<CocoResult> {
     let rows = Rows {
         n_images: labels.image_ids.len(),
         n_classes: labels.category_ids.len(),
         labels: &labels.labels,
-        detections: &detections,
+        detections,
     };
     Ok(protocol::evaluate_rows(&rows, &CocoParams::default())?)
 }

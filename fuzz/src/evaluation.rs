@@ -31,7 +31,7 @@ pub fn coco_pair(data: &[u8]) {
         pictures[row.image as usize].labels.push(label);
     }
     for row in &found {
-        pictures[row.image as usize].detections.push(row.found);
+        pictures[row.image as usize].detections.extend(row.scored_box());
     }
     check_evaluation(&pictures, rows.category_ids.len(), &CocoParams::default());
 }
@@ -106,7 +106,7 @@ fn by_rows(pictures: &[Picture], n_classes: usize, params: &CocoParams) -> CocoR
             row.is_crowd = label.is_crowd;
             label.area.map_or(row, |area| row.with_area(area).expect("a stated area was checked"))
         }));
-        detections.extend(picture.detections.iter().map(|found| DetectionRow { image, found: *found }));
+        detections.extend(picture.detections.iter().map(|found| DetectionRow::of(image, *found)));
     }
     let rows = Rows { n_images: pictures.len(), n_classes, labels: &labels, detections: &detections };
     protocol::evaluate_rows(&rows, params).expect("as by cases")

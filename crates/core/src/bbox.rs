@@ -87,6 +87,7 @@ impl BBox {
     ///
     /// # Errors
     /// [`CoreError::InvalidBox`] for a NaN, an infinity or a negative size.
+    #[inline]
     pub fn new(x: f64, y: f64, width: f64, height: f64) -> Result<Self> {
         let finite = [x, y, width, height, x + width, y + height].iter().all(|v| v.is_finite());
         if !finite || !(0.0 <= width) || !(0.0 <= height) {
@@ -121,31 +122,37 @@ impl BBox {
     }
 
     /// Left edge.
+    #[inline]
     pub fn x(self) -> f64 {
         self.x
     }
 
     /// Top edge.
+    #[inline]
     pub fn y(self) -> f64 {
         self.y
     }
 
     /// Width.
+    #[inline]
     pub fn width(self) -> f64 {
         self.width
     }
 
     /// Height.
+    #[inline]
     pub fn height(self) -> f64 {
         self.height
     }
 
     /// Right edge.
+    #[inline]
     pub fn right(self) -> f64 {
         self.x + self.width
     }
 
     /// Bottom edge.
+    #[inline]
     pub fn bottom(self) -> f64 {
         self.y + self.height
     }
@@ -156,6 +163,7 @@ impl BBox {
     }
 
     /// Width times height, in square pixels.
+    #[inline]
     pub fn area(self) -> f64 {
         self.width * self.height
     }

@@ -77,6 +77,12 @@ pub enum CoreError {
         /// The value found.
         found: f64,
     },
+    /// A score that no order has a place for.
+    #[error("score {found}: expected a finite number")]
+    ScoreNotFinite {
+        /// The value found.
+        found: f64,
+    },
     /// Embeddings whose rows and ids do not match up.
     #[error("embeddings have {n_rows} rows and {n_ids} ids: expected as many ids as rows")]
     RowCount {

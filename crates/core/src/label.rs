@@ -64,6 +64,7 @@ impl TryFrom<RawScored> for ScoredBox {
 impl ScoredBox {
     /// # Errors
     /// [`CoreError::InvalidScore`] when the score is NaN or outside `[0, 1]`.
+    #[inline]
     pub fn new(class: ClassIdx, bbox: BBox, score: f64) -> Result<Self> {
         if !(0.0..=1.0).contains(&score) {
             return Err(CoreError::InvalidScore { found: score });

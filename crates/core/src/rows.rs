@@ -28,6 +28,7 @@ pub struct LabelRow {
 
 impl LabelRow {
     /// A plain object whose area is that of its box.
+    #[inline]
     pub fn new(image: u32, class: ClassIdx, bbox: BBox) -> Self {
         Self { image, class, is_crowd: false, bbox, area: bbox.area() }
     }
@@ -36,6 +37,7 @@ impl LabelRow {
     ///
     /// # Errors
     /// [`CoreError::InvalidArea`] for a NaN, an infinity or a negative number.
+    #[inline]
     pub fn with_area(self, area: f64) -> Result<Self> {
         if !(0.0 <= area && area.is_finite()) {
             return Err(CoreError::InvalidArea { found: area });
@@ -50,12 +52,59 @@ impl LabelRow {
 }
 
 /// A detection as one row of a long table; `image` is a place in the list of pictures that goes with it.
+///
+/// The score is any finite number: rankings ask for no more. What asks for a confidence asks for a [`ScoredBox`], and
+/// gets one where the score is from 0 to 1.
+///
+/// ```
+/// use labelloop_core::{BBox, ClassIdx, DetectionRow};
+///
+/// let bbox = BBox::new(0.0, 0.0, 4.0, 5.0)?;
+/// let logit = DetectionRow::new(0, ClassIdx(2), bbox, -3.5)?;
+/// assert_eq!(logit.score(), -3.5);
+/// assert!(logit.scored_box().is_err());
+/// assert!(DetectionRow::new(0, ClassIdx(2), bbox, f64::NAN).is_err());
+/// # Ok::<(), labelloop_core::CoreError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectionRow {
     /// Place of the picture in its list.
     pub image: u32,
-    /// Class, box and score.
-    pub found: ScoredBox,
+    /// Class in the project's schema.
+    pub class: ClassIdx,
+    /// Where it is, in pixels.
+    pub bbox: BBox,
+    score: f64,
+}
+
+impl DetectionRow {
+    /// # Errors
+    /// [`CoreError::ScoreNotFinite`] for a NaN or an infinity.
+    #[inline]
+    pub fn new(image: u32, class: ClassIdx, bbox: BBox, score: f64) -> Result<Self> {
+        if !score.is_finite() {
+            return Err(CoreError::ScoreNotFinite { found: score });
+        }
+        Ok(Self { image, class, bbox, score })
+    }
+
+    /// A detection of a picture as a row.
+    pub fn of(image: u32, found: ScoredBox) -> Self {
+        Self { image, class: found.class(), bbox: found.bbox(), score: found.score() }
+    }
+
+    /// What the detector gave it; a higher one goes first.
+    pub fn score(&self) -> f64 {
+        self.score
+    }
+
+    /// The same with a score that is a confidence.
+    ///
+    /// # Errors
+    /// [`CoreError::InvalidScore`] for a score outside 0 to 1.
+    pub fn scored_box(&self) -> Result<ScoredBox> {
+        ScoredBox::new(self.class, self.bbox, self.score)
+    }
 }
 
 #[cfg(test)]
@@ -70,5 +119,20 @@ mod tests {
             assert!(said.contains("area"), "{said}");
         }
         assert_eq!(row.with_area(0.0).unwrap().area(), 0.0);
+    }
+
+    #[test]
+    fn confidences_come_back_and_other_scores_do_not() {
+        let bbox = BBox::new(0.0, 0.0, 1.0, 1.0).unwrap();
+        let found = ScoredBox::new(ClassIdx(1), bbox, 0.25).unwrap();
+        assert_eq!(DetectionRow::of(3, found).scored_box().unwrap(), found);
+        for score in [-0.1, 1.1, f64::MAX] {
+            let row = DetectionRow::new(0, ClassIdx(0), bbox, score).unwrap();
+            assert!(matches!(row.scored_box(), Err(CoreError::InvalidScore { .. })));
+        }
+        for score in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let refused = DetectionRow::new(0, ClassIdx(0), bbox, score);
+            assert!(matches!(refused, Err(CoreError::ScoreNotFinite { .. })));
+        }
     }
 }

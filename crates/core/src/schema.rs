@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{CoreError, Result};
@@ -57,11 +59,13 @@ impl ClassSchema {
         if names.is_empty() {
             return Err(CoreError::EmptySchema);
         }
-        for (i, name) in names.iter().enumerate() {
-            if folded(name).is_empty() || name.chars().any(char::is_control) {
+        let mut seen: BTreeMap<String, &String> = BTreeMap::new();
+        for name in &names {
+            let folded = folded(name);
+            if folded.is_empty() || name.chars().any(char::is_control) {
                 return Err(CoreError::InvalidId { kind: "class name", found: name.clone() });
             }
-            if let Some(first) = names[..i].iter().find(|n| folded(n) == folded(name)) {
+            if let Some(first) = seen.insert(folded, name) {
                 return Err(CoreError::NearDuplicateClass { first: first.clone(), second: name.clone() });
             }
         }

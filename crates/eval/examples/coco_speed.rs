@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use labelloop_core::{BBox, ClassIdx, DetectionRow, LabelRow, ScoredBox, Seed};
+use labelloop_core::{BBox, ClassIdx, DetectionRow, LabelRow, Seed};
 use labelloop_eval::coco::{CocoParams, Rows, evaluate_rows};
 
 const N_IMAGES: usize = 5_000;
@@ -51,8 +51,8 @@ fn tables(n_each: u64) -> Result<(Vec<LabelRow>, Vec<DetectionRow>), labelloop_c
         for j in i * n_each..(i + 1) * n_each {
             let off = side * (uniform("quality", j) - 0.3);
             let score = uniform("score", j);
-            let found = ScoredBox::new(class, BBox::new(x + off, y, side, bbox.height())?, score)?;
-            detections.push(DetectionRow { image, found });
+            let found = BBox::new(x + off, y, side, bbox.height())?;
+            detections.push(DetectionRow::new(image, class, found, score)?);
         }
     }
     Ok((labels, detections))

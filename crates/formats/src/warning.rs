@@ -77,6 +77,13 @@ pub enum WarningKind {
         /// The id.
         id: String,
     },
+    /// An id that an earlier label has. Both are kept: merged files have such ids, and the boxes are labels all the same.
+    SharedId {
+        /// The later label.
+        place: String,
+        /// The id.
+        id: String,
+    },
     /// A media file that an earlier record has; the later record is left out.
     DuplicateFileName {
         /// The later record.
@@ -164,6 +171,7 @@ impl fmt::Display for WarningKind {
             Self::Refused { place, reason } => write!(f, "{place}: {reason}"),
             Self::OutsideImage { place } => write!(f, "{place}: box leaves its picture; kept as it is"),
             Self::DuplicateId { place, id } => write!(f, "{place}: id {id} is taken; left out"),
+            Self::SharedId { place, id } => write!(f, "{place}: id {id} is taken; kept all the same"),
             Self::DuplicateFileName { place, file_name } => {
                 write!(f, "{place}: file {file_name:?} is taken; left out")
             }

@@ -146,10 +146,6 @@ fn bad_annotations_are_named_and_left_out() {
         ),
         (r#"{"id": 2, "image_id": 8, "category_id": 5, "bbox": [1, 2, 3, 4]}"#, "there is no image 8"),
         (
-            r#"{"id": 1, "image_id": 1, "category_id": 5, "bbox": [1, 2, 3, 4]}"#,
-            "annotations[1]: id 1 is taken",
-        ),
-        (
             r#"{"id": 2, "image_id": [], "category_id": 5, "bbox": [1, 2, 3, 4]}"#,
             "annotations[1].image_id is []",
         ),
@@ -165,6 +161,19 @@ fn bad_annotations_are_named_and_left_out() {
         let lenient = coco::read(&path, &ReadOptions::default()).unwrap();
         assert_eq!((lenient.set.n_boxes(), lenient.warnings), (1, vec![*warning]));
     }
+}
+
+#[test]
+fn labels_that_share_an_id_are_kept_and_told() {
+    let label = r#"{"id": 1, "image_id": 1, "category_id": 5, "bbox": [1, 2, 3, 4]}"#;
+    let (_keep, path) = file(&with_annotations(&[label, label]));
+    let lenient = coco::read(&path, &ReadOptions::default()).unwrap();
+    assert_eq!(lenient.set.n_boxes(), 2);
+    assert!(lenient.warnings[0].to_string().ends_with("annotations[1]: id 1 is taken; kept all the same"));
+    assert!(matches!(coco::read(&path, &strict()), Err(FormatError::Refused(_))));
+    // What is written has ids of its own again.
+    coco::write(&path, &lenient.set, &coco::WriteOptions::default()).unwrap();
+    assert_eq!(coco::read(&path, &strict()).unwrap().set.n_boxes(), 2);
 }
 
 #[test]

@@ -45,7 +45,6 @@ fn what_costs_a_label_has_its_line() {
             "annotations[1].image_id: there is no image 21; left out",
         ),
         ("\"category_id\": 5", "\"category_id\": 6", 5, "class 6 is not in the schema"),
-        ("\"id\": 2,", "\"id\": 1,", 5, "annotations[1]: id 1 is taken"),
         ("[1, 2, 3, 4]", "[1, 2, 3]", 4, "annotations[0].bbox is [1, 2, 3]: expected four numbers"),
         (
             "[1, 2, 3, 4]",
@@ -69,6 +68,13 @@ fn what_costs_a_label_has_its_line() {
         let strict = coco::rows_from_slice(Path::new("gt.json"), text.as_bytes(), Strictness::Strict);
         assert!(matches!(strict, Err(FormatError::Refused(first)) if *first == rows.warnings[0]));
     }
+}
+
+#[test]
+fn labels_that_share_an_id_are_kept_and_told() {
+    let rows = rows(&TRUTH.replacen("\"id\": 2,", "\"id\": 1,", 1)).unwrap();
+    assert_eq!((rows.labels.len(), rows.warnings.len()), (2, 1));
+    assert!(rows.warnings[0].to_string().ends_with("annotations[1]: id 1 is taken; kept all the same"));
 }
 
 #[test]
@@ -102,15 +108,12 @@ fn scores_that_are_none_cost_their_detection() {
         {"image_id": 3, "category_id": 5, "bbox": [1, 2, 3, 4], "score": NaN},
         {"image_id": "b", "category_id": 9, "bbox": [1, 2, 3, 4], "score": 0.25}]"#;
     let (detections, warnings) = found(text, &of).unwrap();
-    assert_eq!((detections.len(), detections[0].image, detections[0].found.class().0), (1, 2, 1));
+    assert_eq!(detections.iter().map(|row| row.score()).collect::<Vec<_>>(), [1.5, 0.25]);
+    assert_eq!((detections[1].image, detections[1].class.0), (2, 1));
     let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(said.len(), 3, "{said:?}");
+    assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("line 2: 1 numbers are NaN or infinite"), "{}", said[0]);
-    assert!(
-        said[1].contains("line 1: top level[0].score: score 1.5: expected a number from 0 to 1"),
-        "{}",
-        said[1]
-    );
+    assert!(said[1].contains("line 2: top level[1].score is \"N\": expected a number"), "{}", said[1]);
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub fn evaluate(cases: &[ImageCase<'_>], n_classes: usize, params: &CocoParams) 
         for (index, label) in case.labels.iter().enumerate() {
             labels.push(label_row(case, image, index, label)?);
         }
-        detections.extend(case.detections.iter().map(|found| DetectionRow { image, found: *found }));
+        detections.extend(case.detections.iter().map(|found| DetectionRow::of(image, *found)));
     }
     let rows = Rows { n_images: cases.len(), n_classes, labels: &labels, detections: &detections };
     evaluate_rows(&rows, params)

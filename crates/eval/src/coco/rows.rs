@@ -29,12 +29,12 @@ pub struct Rows<'a> {
 /// bytes for each row.
 ///
 /// ```
-/// use labelloop_core::{BBox, ClassIdx, DetectionRow, LabelRow, ScoredBox};
+/// use labelloop_core::{BBox, ClassIdx, DetectionRow, LabelRow};
 /// use labelloop_eval::coco::{CocoParams, Rows, evaluate_rows};
 ///
 /// let bbox = BBox::new(0.0, 0.0, 40.0, 40.0)?;
 /// let labels = [LabelRow::new(0, ClassIdx(0), bbox), LabelRow::new(1, ClassIdx(0), bbox)];
-/// let detections = [DetectionRow { image: 1, found: ScoredBox::new(ClassIdx(0), bbox, 0.9)? }];
+/// let detections = [DetectionRow::new(1, ClassIdx(0), bbox, 0.9)?];
 /// let rows = Rows { n_images: 2, n_classes: 1, labels: &labels, detections: &detections };
 /// let result = evaluate_rows(&rows, &CocoParams::default())?;
 /// assert_eq!(result.recall_at([0, 0, 0, 2]), Some(0.5));
@@ -57,7 +57,7 @@ impl Rows<'_> {
         }
         let labels = self.labels.iter().map(|l| (l.image, l.class.0));
         self.check_table("label", labels)?;
-        self.check_table("detection", self.detections.iter().map(|d| (d.image, d.found.class().0)))
+        self.check_table("detection", self.detections.iter().map(|d| (d.image, d.class.0)))
     }
 
     fn check_table(&self, what: &'static str, rows: impl Iterator<Item = (u32, u32)>) -> Result<()> {
@@ -75,7 +75,7 @@ impl Rows<'_> {
 /// All classes, matched.
 fn classes(rows: &Rows<'_>, params: &CocoValidParams) -> Vec<ClassBits> {
     let labels = Sorted::new(rows, rows.labels.len(), |i| (rows.labels[i].image, rows.labels[i].class.0));
-    let of_detection = |i: usize| (rows.detections[i].image, rows.detections[i].found.class().0);
+    let of_detection = |i: usize| (rows.detections[i].image, rows.detections[i].class.0);
     let detections = Sorted::new(rows, rows.detections.len(), of_detection);
     let bits = Bits::new(params);
     (0..rows.n_classes)
@@ -169,20 +169,19 @@ impl Class<'_> {
     }
 
     fn queued(&self, row: u32) -> Queued {
-        let DetectionRow { image, found } = &self.rows.detections[row as usize];
-        // Both zeros are one number; of non-negative numbers the larger one has the larger bits.
-        Queued { key: !(found.score() + 0.0).to_bits(), place: *image, row }
+        let detection = &self.rows.detections[row as usize];
+        Queued { key: falling(detection.score()), place: detection.image, row }
     }
 
     fn matched(&self, queue: &[Queued], cells: &mut [Cell], mut matcher: Matcher<'_>) -> Line {
         let row = |queued: &Queued| &self.rows.detections[queued.row as usize];
         let mut line = Line {
             n_labels: matcher.n_counted(),
-            scores: queue.iter().map(|q| row(q).found.score()).collect(),
+            scores: queue.iter().map(|q| row(q).score()).collect(),
             images: queue.iter().map(|q| row(q).image).collect(),
             ..Line::default()
         };
-        let boxes: Vec<BBox> = queue.iter().map(|q| row(q).found.bbox()).collect();
+        let boxes: Vec<BBox> = queue.iter().map(|q| row(q).bbox).collect();
         cells.iter_mut().for_each(|cell| cell.n_seen = 0);
         for (queued, bbox) in queue.iter().zip(boxes) {
             let cell = &mut cells[queued.place as usize];
@@ -193,6 +192,13 @@ impl Class<'_> {
         }
         line
     }
+}
+
+/// A number that ascends where finite scores descend; both zeros are one score.
+fn falling(score: f64) -> u64 {
+    let bits = (score + 0.0).to_bits();
+    // Bits of numbers below zero ascend the wrong way round, and come after those above.
+    if score < 0.0 { bits } else { !bits & !(1 << 63) }
 }
 
 /// Puts the number of its cell in place of the picture of each detection, both tables being sorted by picture.
@@ -213,7 +219,7 @@ fn number_cells(queue: &mut [Queued], labels: &[LabelRow]) -> Vec<Cell> {
 
 #[cfg(test)]
 mod tests {
-    use labelloop_core::{ClassIdx, ScoredBox};
+    use labelloop_core::ClassIdx;
 
     use super::*;
 
@@ -223,7 +229,7 @@ mod tests {
 
     fn detection(image: u32, score: f64) -> DetectionRow {
         let bbox = BBox::new(0.0, 0.0, 10.0, 10.0).unwrap();
-        DetectionRow { image, found: ScoredBox::new(ClassIdx(0), bbox, score).unwrap() }
+        DetectionRow::new(image, ClassIdx(0), bbox, score).unwrap()
     }
 
     fn refused(labels: &[LabelRow], detections: &[DetectionRow]) -> String {
@@ -273,6 +279,13 @@ mod tests {
         };
         assert_eq!(with([0.0, 0.0]), with([-0.0, 0.0]));
         assert_eq!(with([0.0, 0.0]), with([0.0, -0.0]));
+    }
+
+    #[test]
+    fn any_finite_scores_are_ranked() {
+        let scores = [f64::MAX, 42.0, 1.0, 0.5, f64::MIN_POSITIVE, 0.0, -f64::MIN_POSITIVE, -3.0, f64::MIN];
+        assert!(scores.is_sorted_by(|a, b| falling(*a) < falling(*b)));
+        assert_eq!(falling(0.0), falling(-0.0));
     }
 
     #[test]

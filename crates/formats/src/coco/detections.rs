@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use labelloop_core::{ClassIdx, SampleId, ScoredBox};
+use labelloop_core::{BBox, ClassIdx, CoreError, SampleId, ScoredBox};
 use serde_json::value::RawValue;
 
 use super::read::{bbox_of, class_of};
@@ -41,7 +41,8 @@ pub fn read_detections_with(
     let mut detections = Detections::new();
     for record in source.records("top level", list, &mut notes)? {
         let line = Some(record.line);
-        match detection(record, &samples, &classes) {
+        let found = detection(record, &samples, &classes).and_then(|d| Ok((d.image, d.scored()?)));
+        match found {
             Ok((sample, scored)) => detections.entry(sample.clone()).or_default().push(scored),
             Err(kind) => notes.note(line, kind)?,
         }
@@ -49,22 +50,39 @@ pub fn read_detections_with(
     Ok((detections, notes.into_warnings()))
 }
 
-/// What stands for the picture, and what was found in it.
+/// One entry of a results file.
+pub(super) struct Detection<T> {
+    /// What stands for the picture.
+    pub(super) image: T,
+    pub(super) class: ClassIdx,
+    pub(super) bbox: BBox,
+    pub(super) score: f64,
+    place: String,
+}
+
+impl<T> Detection<T> {
+    /// What a score that is refused is told as.
+    pub(super) fn refused(&self, reason: CoreError) -> WarningKind {
+        WarningKind::Refused { place: format!("{}.score", self.place), reason }
+    }
+
+    fn scored(&self) -> Result<ScoredBox, WarningKind> {
+        ScoredBox::new(self.class, self.bbox, self.score).map_err(|reason| self.refused(reason))
+    }
+}
+
 pub(super) fn detection<T: Copy>(
     mut record: Record<'_>,
     samples: &BTreeMap<&CocoId, T>,
     classes: &BTreeMap<i64, ClassIdx>,
-) -> Result<(T, ScoredBox), WarningKind> {
-    let image: CocoId = record.required("image_id", "a whole number or a text")?;
+) -> Result<Detection<T>, WarningKind> {
+    let id: CocoId = record.required("image_id", "a whole number or a text")?;
     let place = format!("{}.image_id", record.place);
-    let sample =
-        *samples.get(&image).ok_or_else(|| WarningKind::UnknownImage { place, id: image.to_string() })?;
+    let image = *samples.get(&id).ok_or_else(|| WarningKind::UnknownImage { place, id: id.to_string() })?;
     let class = class_of(&mut record, classes)?;
     let bbox = bbox_of(&mut record)?;
-    let score: f64 = record.required("score", "a number from 0 to 1")?;
-    let scored = ScoredBox::new(class, bbox, score)
-        .map_err(|reason| WarningKind::Refused { place: format!("{}.score", record.place), reason })?;
-    Ok((sample, scored))
+    let score: f64 = record.required("score", "a number")?;
+    Ok(Detection { image, class, bbox, score, place: record.place })
 }
 
 /// Writes detections in COCO's results format, in order of sample, in one step.

@@ -206,7 +206,8 @@ impl<'a> Reader<'_, 'a> {
         let (mut seen, mut n_dropped) = (BTreeSet::new(), 0);
         for record in self.source.records("annotations", list, self.notes)? {
             let (line, place) = (record.line, record.place.clone());
-            match annotation(record, categories, &index, &images.skipped, &mut seen) {
+            note_shared_id(&record, &mut seen, self.notes)?;
+            match annotation(record, categories, &index, &images.skipped) {
                 Ok(Some((at, label))) => {
                     let sample = &mut images.samples[at];
                     if sample.size.is_some_and(|size| !label.bbox.is_inside(size, 1.0)) {
@@ -259,19 +260,28 @@ fn named_field(fields: &mut Object<'_>, key: &str) -> Option<String> {
     Some(text)
 }
 
+/// Notes a label whose id an earlier one has.
+pub(super) fn note_shared_id<'a>(
+    record: &Record<'a>,
+    seen: &mut BTreeSet<&'a str>,
+    notes: &mut Notes,
+) -> Result<()> {
+    match record.fields.0.get("id").map(|raw| raw.get()) {
+        Some(id) if !seen.insert(id) => {
+            let kind = WarningKind::SharedId { place: record.place.clone(), id: id.to_owned() };
+            notes.note(Some(record.line), kind)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Position of the image and the label; nothing where the image was left out.
 fn annotation(
     mut record: Record<'_>,
     categories: &Categories,
     index: &BTreeMap<CocoId, usize>,
     skipped: &BTreeSet<CocoId>,
-    seen: &mut BTreeSet<String>,
 ) -> Result<Option<(usize, LabelledBox)>, WarningKind> {
-    if let Some(id) = record.fields.0.get("id").map(|raw| raw.get())
-        && !seen.insert(id.to_owned())
-    {
-        return Err(WarningKind::DuplicateId { place: record.place, id: id.to_owned() });
-    }
     let image: CocoId = record.required("image_id", ID)?;
     let Some(at) = index.get(&image).copied() else {
         let place = format!("{}.image_id", record.place);

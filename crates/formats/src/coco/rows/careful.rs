@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::CocoRows;
 use crate::coco::detections::detection;
-use crate::coco::read::{Categories, ID, Reader, area_of, bbox_of, class_of, crowd_of};
+use crate::coco::read::{Categories, ID, Reader, area_of, bbox_of, class_of, crowd_of, note_shared_id};
 use crate::coco::{CocoId, ReadOptions};
 use crate::json::{self, Object, Record, Source};
 use crate::warning::Notes;
@@ -45,8 +45,11 @@ pub(super) fn detections(
     let mut rows = Vec::new();
     for record in source.records("top level", list, &mut notes)? {
         let line = Some(record.line);
-        match detection(record, &images, &classes) {
-            Ok((image, found)) => rows.push(DetectionRow { image, found }),
+        let row = detection(record, &images, &classes).and_then(|d| {
+            DetectionRow::new(d.image, d.class, d.bbox, d.score).map_err(|reason| d.refused(reason))
+        });
+        match row {
+            Ok(row) => rows.push(row),
             Err(kind) => notes.note(line, kind)?,
         }
     }
@@ -110,7 +113,8 @@ fn annotations<'a>(
     let mut seen = BTreeSet::new();
     for record in source.records("annotations", list, notes)? {
         let line = record.line;
-        match label(record, &index, &categories.index, &mut seen) {
+        note_shared_id(&record, &mut seen, notes)?;
+        match label(record, &index, &categories.index) {
             Ok(row) => rows.push(row),
             Err(kind) => notes.note(Some(line), kind)?,
         }
@@ -118,17 +122,11 @@ fn annotations<'a>(
     Ok(rows)
 }
 
-fn label<'a>(
-    mut record: Record<'a>,
+fn label(
+    mut record: Record<'_>,
     images: &BTreeMap<&CocoId, u32>,
     classes: &BTreeMap<i64, ClassIdx>,
-    seen: &mut BTreeSet<&'a str>,
 ) -> Result<LabelRow, WarningKind> {
-    if let Some(id) = record.fields.take("id").map(RawValue::get)
-        && !seen.insert(id)
-    {
-        return Err(WarningKind::DuplicateId { place: record.place, id: id.to_owned() });
-    }
     let id: CocoId = record.required("image_id", ID)?;
     let place = format!("{}.image_id", record.place);
     let image = *images.get(&id).ok_or_else(|| WarningKind::UnknownImage { place, id: id.to_string() })?;

@@ -1,6 +1,6 @@
 //! The fast road through a results file.
 
-use labelloop_core::{BBox, ClassIdx, DetectionRow, ScoredBox};
+use labelloop_core::{BBox, ClassIdx, DetectionRow};
 
 use super::CocoRows;
 use super::labels::four_floats;
@@ -100,8 +100,7 @@ impl<'a> Sink<'a> for Found<'_> {
         }
         let [x, y, width, height] = self.bbox;
         let bbox = BBox::new(x, y, width, height).ok()?;
-        let found = ScoredBox::new(ClassIdx(self.class), bbox, self.score).ok()?;
-        self.rows.push(DetectionRow { image: self.image, found });
+        self.rows.push(DetectionRow::new(self.image, ClassIdx(self.class), bbox, self.score).ok()?);
         Some(())
     }
 

@@ -73,8 +73,8 @@ pub struct CocoRows {
 /// Reads the labels of a COCO instances file.
 ///
 /// A label without `area` has that of its box, one without `iscrowd` is no crowd, and `id` may be missing. Lenient
-/// reading leaves out, with one warning each: pictures without a usable id or with one that is taken, labels with an
-/// `id` that is taken and labels without a usable picture, class, box, area or `iscrowd`. A size that is not two whole
+/// reading leaves out, with one warning each: pictures without a usable id or with one that is taken and labels without
+/// a usable picture, class, box, area or `iscrowd`; labels that share an `id` are kept with a warning. A size that is not two whole
 /// numbers of at least 1 is a warning, and the picture is kept without it.
 ///
 /// ```
@@ -120,7 +120,7 @@ pub fn rows_from_slice(path: &Path, bytes: &[u8], strictness: Strictness) -> Res
 }
 
 /// Reads detections in COCO's results format, a list of `{image_id, category_id, bbox, score}`, in the order of the
-/// file. What cannot be understood is left out with a warning.
+/// file. A score may be any finite number. What cannot be understood is left out with a warning.
 ///
 /// ```
 /// use labelloop_formats::{Strictness, coco};
@@ -132,7 +132,7 @@ pub fn rows_from_slice(path: &Path, bytes: &[u8], strictness: Strictness) -> Res
 ///                  {"image_id": 8, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}]"#;
 /// let (detections, warnings) =
 ///     coco::detection_rows_from_slice(Path::new("dt.json"), found, &rows, Strictness::Lenient)?;
-/// assert_eq!(detections[0].found.score(), 0.5);
+/// assert_eq!(detections[0].score(), 0.5);
 /// assert_eq!(
 ///     warnings[0].to_string(),
 ///     "dt.json, line 2: top level[1].image_id: there is no image 8; left out"
