@@ -100,6 +100,9 @@ pub struct Interval {
 
 /// Percentile interval (Efron and Tibshirani 1993, section 13.3) of a metric by drawing groups of pictures.
 ///
+/// A mean over classes may lie low in its interval: a draw without any label of a rare class leaves that class out, which
+/// raises the mean where rare classes do badly.
+///
 /// `groups` names the group of each picture; without it every picture is its own. O(draws x detections x thresholds).
 /// A draw counts each detection as often as its group was drawn, which is the same as repeating pictures but for
 /// detections of one class with exactly equal scores in one picture: their copies are lined up detection by detection.

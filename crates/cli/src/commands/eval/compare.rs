@@ -4,8 +4,10 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use labelloop_core::{ClassIdx, Seed};
+use labelloop_eval::ImageCase;
 use labelloop_eval::bootstrap::{BootstrapParams, Metric};
-use labelloop_eval::compare::{CompareParams, ComparisonReport, Subject, compare_all};
+use labelloop_eval::coco::observe_all;
+use labelloop_eval::compare::{CompareParams, Comparison, ComparisonReport, Subject, compare_all};
 use labelloop_eval::multiplicity::Correction;
 use labelloop_formats::coco;
 use serde_json::{Value, json};
@@ -23,34 +25,31 @@ pub(in crate::commands) fn compare(args: &EvalCompareArgs, output: &Output) -> a
     }
     let by = attributes(&input.gt.set, &args.data)?;
     let groups = input.groups();
-    let with = |metric| {
-        let params = CompareParams {
-            coco: input.params.clone(),
-            metric,
-            bootstrap: BootstrapParams {
-                n_draws: args.bootstrap,
-                seed: Seed::new(args.seed),
-                ..BootstrapParams::default()
-            },
-            correction: match args.correction {
-                CorrectionArg::Holm => Correction::Holm,
-                CorrectionArg::Bh => Correction::BenjaminiHochberg,
-            },
-            ..CompareParams::default()
-        };
-        let (a, b) = (input.cases(), cases(&input.gt.set, &detections));
-        compare_all(&a, &b, input.n_classes(), &by, Some(&groups), &params)
+    let bootstrap =
+        BootstrapParams { n_draws: args.bootstrap, seed: Seed::new(args.seed), ..BootstrapParams::default() };
+    let params = CompareParams {
+        coco: input.params.clone(),
+        bootstrap: bootstrap.clone(),
+        correction: match args.correction {
+            CorrectionArg::Holm => Correction::Holm,
+            CorrectionArg::Bh => Correction::BenjaminiHochberg,
+        },
+        ..CompareParams::default()
     };
-    let (ap, ap50) = (with(Metric::Map)?, with(Metric::Map50)?);
+    let (a, b) = (input.cases(), cases(&input.gt.set, &detections));
+    let ap = compare_all(&a, &b, input.n_classes(), &by, Some(&groups), &params)?;
+    let observe = |cases: &[ImageCase<'_>]| observe_all(cases, input.n_classes(), &input.params);
+    let (a, b) = (observe(&a)?, observe(&b)?);
+    let ap50 = labelloop_eval::compare(&a, &b, Some(&groups), Metric::Map50, &bootstrap)?;
     let document = document(&input, &ap, &ap50)?;
     output.result(&document, &words(&input, &ap, &ap50))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn document(input: &Input, ap: &ComparisonReport, ap50: &ComparisonReport) -> anyhow::Result<Value> {
+fn document(input: &Input, ap: &ComparisonReport, ap50: &Comparison) -> anyhow::Result<Value> {
     let (mut classes, mut slices) = (Vec::new(), Vec::new());
     for row in &ap.rows {
-        let mut document = serde_json::to_value(&row.comparison)?;
+        let mut document = serde_json::to_value(row.comparison)?;
         document["p_adjusted"] = json!(row.p_adjusted);
         match &row.subject {
             Subject::Class(class) => {
@@ -68,7 +67,7 @@ fn document(input: &Input, ap: &ComparisonReport, ap50: &ComparisonReport) -> an
     }
     Ok(json!({
         "ap": ap.overall,
-        "ap50": ap50.overall,
+        "ap50": ap50,
         "classes": classes,
         "slices": slices,
         "correction": ap.correction,
@@ -76,17 +75,21 @@ fn document(input: &Input, ap: &ComparisonReport, ap50: &ComparisonReport) -> an
     }))
 }
 
-fn words(input: &Input, ap: &ComparisonReport, ap50: &ComparisonReport) -> String {
+fn words(input: &Input, ap: &ComparisonReport, ap50: &Comparison) -> String {
     let subject = |subject: &Subject| match subject {
         Subject::Class(class) => name(input, *class),
         Subject::Slice { by, value } => format!("{by} {value} (AP50)"),
         _ => String::new(),
     };
     let mut words = ap.table(subject);
-    let second = ComparisonReport { rows: Vec::new(), ..ap50.clone() };
-    if let Some(line) = second.table(subject).lines().nth(1) {
-        let _ = writeln!(words, "\nAP50 {line}");
-    }
+    let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
+    let [first, second, difference, low, high] =
+        [ap50.a, ap50.b, ap50.difference, ap50.low, ap50.high].map(number);
+    let p = ap50.p_value.map_or_else(|| "-".to_owned(), |p| format!("{p:.4}"));
+    let _ = writeln!(
+        words,
+        "\noverall AP50: A {first}, B {second}, difference {difference} [{low}, {high}], p {p}"
+    );
     let n_significant = ap.significant(0.05).count();
     let _ = writeln!(
         words,
