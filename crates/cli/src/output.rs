@@ -1,5 +1,6 @@
 //! One JSON document on standard output or words for people; errors as one sentence and an exit status.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -22,12 +23,11 @@ impl Output {
     }
 
     /// Prints a result: the document with `--json`, the words otherwise.
-    #[expect(clippy::print_stdout, reason = "results belong on standard output")]
     pub(crate) fn result<T: Serialize>(&self, document: &T, words: &str) -> anyhow::Result<()> {
         if self.is_json {
-            println!("{}", serde_json::to_string(document)?);
+            print(&serde_json::to_string(document)?)?;
         } else if !words.is_empty() {
-            println!("{}", words.trim_end());
+            print(words.trim_end())?;
         }
         Ok(())
     }
@@ -45,7 +45,7 @@ impl Output {
     }
 
     /// Prints the error and gives the exit status that says what kind it is.
-    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where errors are printed")]
+    #[expect(clippy::print_stderr, reason = "this is where errors are printed")]
     pub(crate) fn fail(&self, error: &anyhow::Error) -> ExitCode {
         let kind = Kind::of(error);
         let sentence = one_sentence(error);
@@ -53,9 +53,19 @@ impl Output {
         if self.is_json {
             let (path, line) = place(error);
             let document = serde_json::json!({ "error": { "kind": kind.name(), "message": sentence, "path": path, "line": line } });
-            println!("{document}");
+            // The error is what counts; that nobody reads about it is no second one.
+            let _ = print(&document.to_string());
         }
         ExitCode::from(kind.status())
+    }
+}
+
+/// Prints a line on standard output. A reader that has seen enough, as `head` has, is no error.
+fn print(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
     }
 }
 

@@ -65,9 +65,31 @@ pub fn best_f1_per_class(
     n_classes: usize,
     iou: f64,
 ) -> Result<Vec<Option<BestThreshold>>> {
+    Ok(best_thresholds(cases, n_classes, iou)?.per_class)
+}
+
+/// The best scores over all classes together and for each class.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BestThresholds {
+    /// As [`best_f1`].
+    pub overall: Option<BestThreshold>,
+    /// As [`best_f1_per_class`].
+    pub per_class: Vec<Option<BestThreshold>>,
+}
+
+/// [`best_f1`] and [`best_f1_per_class`] from one matching, which is most of their work.
+///
+/// # Errors
+/// As [`best_f1`].
+pub fn best_thresholds(cases: &[ImageCase<'_>], n_classes: usize, iou: f64) -> Result<BestThresholds> {
     let verdicts = Verdicts::new(cases, n_classes, iou)?;
-    let classes = (0u32..).take(n_classes).map(ClassIdx);
-    Ok(classes.map(|class| best_of(&verdicts.curve(Some(class)))).collect())
+    let mut of_class = vec![Vec::new(); n_classes];
+    for (score, class, is_right) in &verdicts.detections {
+        of_class[class.as_usize()].push((*score, *is_right));
+    }
+    let best = |n_labels: usize, detections: &[(f64, bool)]| best_of(&curve_of(detections, n_labels));
+    let per_class = verdicts.n_labels.iter().zip(&of_class).map(|(n, found)| best(*n, found)).collect();
+    Ok(BestThresholds { overall: best_of(&verdicts.curve(None)), per_class })
 }
 
 /// Precision, recall and F1 at every score that occurs, from the highest down, over all classes together. Empty where
@@ -116,24 +138,27 @@ impl Verdicts {
 
     fn curve(&self, class: Option<ClassIdx>) -> Vec<BestThreshold> {
         let is_asked = |c: usize| class.is_none_or(|class| class.as_usize() == c);
-        let n_labels: usize =
-            self.n_labels.iter().enumerate().filter(|(c, _)| is_asked(*c)).map(|(_, n)| n).sum();
-        let mut curve: Vec<BestThreshold> = Vec::new();
-        if n_labels == 0 {
-            return curve;
-        }
-        let (mut tp, mut fp) = (0, 0);
-        for (score, _, is_right) in self.detections.iter().filter(|d| is_asked(d.1.as_usize())) {
-            tp += usize::from(*is_right);
-            fp += usize::from(!is_right);
-            // Detections of equal score come in together.
-            if curve.last().is_some_and(|point| point.score == *score) {
-                curve.pop();
-            }
-            curve.push(point(*score, tp, fp, n_labels - tp));
-        }
-        curve
+        let n_labels = self.n_labels.iter().enumerate().filter(|(c, _)| is_asked(*c)).map(|(_, n)| n).sum();
+        let found = self.detections.iter().filter(|d| is_asked(d.1.as_usize())).map(|d| (d.0, d.2));
+        curve_of(&found.collect::<Vec<_>>(), n_labels)
     }
+}
+
+/// From the highest score down; nothing without a label.
+fn curve_of(detections: &[(f64, bool)], n_labels: usize) -> Vec<BestThreshold> {
+    let mut curve = Vec::new();
+    if n_labels == 0 {
+        return curve;
+    }
+    let (mut tp, mut fp) = (0, 0);
+    // Detections of equal score come in together.
+    for equals in detections.chunk_by(|a, b| a.0 == b.0) {
+        let n_right = equals.iter().filter(|(_, is_right)| *is_right).count();
+        tp += n_right;
+        fp += equals.len() - n_right;
+        curve.push(point(equals[0].0, tp, fp, n_labels - tp));
+    }
+    curve
 }
 
 fn verdicts(case: &ImageCase<'_>, iou: f64) -> Vec<(f64, ClassIdx, bool)> {

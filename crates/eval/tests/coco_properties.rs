@@ -244,6 +244,13 @@ proptest! {
             // Scores are multiples of a twentieth, so a higher one that is as good would have been found.
             prop_assert!(score <= best.score || report.f1.is_none_or(|f1| f1 < best.f1) || report.tp + report.fp == 0);
         }
+        let together = threshold::best_thresholds(&all, N_CLASSES, 0.5).unwrap();
+        for (k, found) in (0u32..).zip(&together.per_class) {
+            let curve = threshold::class_curve(&all, N_CLASSES, 0.5, ClassIdx(k)).unwrap();
+            let highest = curve.iter().map(|point| point.f1).fold(f64::NEG_INFINITY, f64::max);
+            prop_assert_eq!(found.map(|b| b.f1), (!curve.is_empty()).then_some(highest));
+        }
+        prop_assert_eq!(together.overall, Some(best));
         let there = evaluate_at(&all, N_CLASSES, 0.5, best.score).unwrap();
         prop_assert_eq!((there.tp, there.fp, there.fn_, there.f1), (best.tp, best.fp, best.fn_, Some(best.f1)));
     }

@@ -3,104 +3,106 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, Extra, GroupKey, SampleId, ScoredBox};
+use labelloop_core::{DetectionRow, LabelRow, LabelledBox, SampleId, ScoredBox};
 use labelloop_eval::ImageCase;
-use labelloop_eval::coco::{CocoParams, ImageOrder};
-use labelloop_eval::slices::SliceBy;
-use labelloop_formats::coco::{self as format, CocoDataset, CocoId, ReadOptions};
+use labelloop_eval::coco::{CocoParams, CocoResult, ImageOrder, Rows, evaluate_rows};
+use labelloop_formats::Strictness;
+use labelloop_formats::coco::{CocoId, CocoRows, read_detection_rows, read_rows};
 
-use crate::args::EvalDataArgs;
-use crate::output::{Output, UsageError};
+use crate::output::Output;
 
 mod coco;
 mod compare;
+mod details;
 
 pub(super) use coco::coco;
 pub(super) use compare::compare;
 
-/// Labels and detections of two files, with pycocotools' order of images.
+/// The labels of a file; pictures are in pycocotools' order and named by their ids.
 struct Input {
-    gt: CocoDataset,
-    detections: BTreeMap<SampleId, Vec<ScoredBox>>,
+    rows: CocoRows,
+    names: Vec<SampleId>,
+    boxes: Vec<Vec<LabelledBox>>,
     params: CocoParams,
 }
 
+/// The detections of a file.
+struct Found {
+    rows: Vec<DetectionRow>,
+    /// Those whose score is a confidence, by picture.
+    boxes: Vec<Vec<ScoredBox>>,
+}
+
 impl Input {
-    fn read(gt: &Path, dt: &Path, data: &EvalDataArgs, output: &Output) -> anyhow::Result<Self> {
-        let options = ReadOptions { group_key: Some(data.group.clone()), ..ReadOptions::default() };
-        let gt = format::read(gt, &options)?;
-        let (detections, warnings) = format::read_detections(dt, &gt)?;
-        for warning in gt.warnings.iter().chain(&warnings) {
-            output.say(&format!("warning: {warning}"));
+    fn read(path: &Path, output: &Output) -> anyhow::Result<Self> {
+        let rows = read_rows(path, Strictness::Lenient)?;
+        rows.warnings.iter().for_each(|warning| output.say(&format!("warning: {warning}")));
+        let names: Vec<SampleId> = rows.image_ids.iter().map(name_of).collect::<Result<_, _>>()?;
+        let mut boxes = vec![Vec::new(); names.len()];
+        for row in &rows.labels {
+            boxes[row.image as usize].push(labelled_box(row));
         }
-        let params = CocoParams { image_order: order(&gt), ..CocoParams::default() };
-        Ok(Self { gt, detections, params })
+        let order = ImageOrder::Ranked(names.iter().cloned().zip(0..).collect());
+        Ok(Self { rows, names, boxes, params: CocoParams { image_order: order, ..CocoParams::default() } })
+    }
+
+    fn read_detections(&self, path: &Path, output: &Output) -> anyhow::Result<Found> {
+        let (rows, warnings) = read_detection_rows(path, &self.rows, Strictness::Lenient)?;
+        warnings.iter().for_each(|warning| output.say(&format!("warning: {warning}")));
+        let mut boxes = vec![Vec::new(); self.names.len()];
+        for row in &rows {
+            boxes[row.image as usize].extend(row.scored_box());
+        }
+        let n_other = rows.len() - boxes.iter().map(Vec::len).sum::<usize>();
+        if 0 < n_other {
+            output.say(&format!(
+                "warning: {}: {n_other} scores are not from 0 to 1; AP and AR rank them, all else leaves them out",
+                path.display()
+            ));
+        }
+        Ok(Found { rows, boxes })
     }
 
     fn n_classes(&self) -> usize {
-        self.gt.set.schema.n_classes()
+        self.rows.schema.n_classes()
     }
 
-    fn cases(&self) -> Vec<ImageCase<'_>> {
-        cases(&self.gt.set, &self.detections)
+    fn evaluate(&self, found: &Found) -> anyhow::Result<CocoResult> {
+        let rows = Rows {
+            n_images: self.names.len(),
+            n_classes: self.n_classes(),
+            labels: &self.rows.labels,
+            detections: &found.rows,
+        };
+        Ok(evaluate_rows(&rows, &CocoParams::default())?)
     }
 
-    /// What resampling keeps together.
-    fn groups(&self) -> BTreeMap<SampleId, GroupKey> {
-        self.gt.set.samples.iter().map(|s| (s.id.clone(), s.group.clone())).collect()
+    fn cases<'a>(&'a self, found: &'a Found) -> Vec<ImageCase<'a>> {
+        let boxes = self.boxes.iter().zip(&found.boxes);
+        let pictures = self.names.iter().zip(&self.rows.sizes).zip(boxes);
+        pictures
+            .map(|((id, size), (labels, detections))| ImageCase { id, size: *size, labels, detections })
+            .collect()
+    }
+
+    fn ids(&self) -> BTreeMap<&SampleId, &CocoId> {
+        self.names.iter().zip(&self.rows.image_ids).collect()
     }
 }
 
-fn cases<'a>(
-    set: &'a AnnotationSet,
-    detections: &'a BTreeMap<SampleId, Vec<ScoredBox>>,
-) -> Vec<ImageCase<'a>> {
-    let case = |s: &'a labelloop_core::SampleRecord| ImageCase {
-        id: &s.id,
-        size: s.size,
-        labels: s.boxes.as_deref().unwrap_or_default(),
-        detections: detections.get(&s.id).map(Vec::as_slice).unwrap_or_default(),
+/// A picture's id as text. A text that a number or nothing would be written as too keeps its quotes.
+fn name_of(id: &CocoId) -> Result<SampleId, labelloop_core::CoreError> {
+    let plain = match id {
+        CocoId::Text(text) if text.parse::<i64>().is_err() => SampleId::new(text.as_str()).ok(),
+        _ => None,
     };
-    set.samples.iter().map(case).collect()
+    plain.map_or_else(|| SampleId::new(id.to_string()), Ok)
 }
 
-/// pycocotools walks images by their number, which decides ties among equal scores.
-fn order(gt: &CocoDataset) -> ImageOrder {
-    let mut ids: Vec<(&CocoId, &SampleId)> = gt.image_ids.iter().map(|(sample, id)| (id, sample)).collect();
-    ids.sort();
-    ImageOrder::Ranked((0i64..).zip(ids).map(|(rank, (_, sample))| (sample.clone(), rank)).collect())
-}
-
-/// The attributes that were asked for: those of boxes, and fields of images or annotations by name.
-fn attributes(set: &AnnotationSet, data: &EvalDataArgs) -> anyhow::Result<Vec<SliceBy>> {
-    let mut by = if data.slices { SliceBy::built_in() } else { Vec::new() };
-    for name in &data.slice_by {
-        by.push(attribute(set, name)?);
-    }
-    Ok(by)
-}
-
-fn attribute(set: &AnnotationSet, name: &str) -> anyhow::Result<SliceBy> {
-    let of_images: BTreeMap<SampleId, String> =
-        set.samples.iter().filter_map(|s| Some((s.id.clone(), text(&s.extra, name)?))).collect();
-    if !of_images.is_empty() {
-        return Ok(SliceBy::Image { name: name.to_owned(), values: of_images });
-    }
-    let values: BTreeMap<SampleId, Vec<Option<String>>> = set
-        .samples
-        .iter()
-        .filter_map(|s| Some((s.id.clone(), s.boxes.as_ref()?)))
-        .map(|(id, boxes)| (id, boxes.iter().map(|b| text(&b.extra, name)).collect()))
-        .collect();
-    if values.values().flatten().all(Option::is_none) {
-        let said = format!("--slice-by {name}: no image and no annotation has this field");
-        return Err(UsageError(said).into());
-    }
-    Ok(SliceBy::Label { name: name.to_owned(), values })
-}
-
-/// A field's value as people write it: texts without their quotes.
-fn text(extra: &Extra, name: &str) -> Option<String> {
-    let json = extra.get(name)?;
-    Some(serde_json::from_str::<String>(json).unwrap_or_else(|_| json.clone()))
+fn labelled_box(row: &LabelRow) -> LabelledBox {
+    let mut label = LabelledBox::new(row.class, row.bbox);
+    label.is_crowd = row.is_crowd;
+    // The area of a box may overflow; one that is stated may not.
+    label.area = Some(row.area()).filter(|area| *area != row.bbox.area() && area.is_finite());
+    label
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use labelloop_core::{ClassIdx, SampleId, Seed};
+use labelloop_core::{ClassIdx, Seed};
 use labelloop_eval::bootstrap::{self, BootstrapParams, Interval, Metric};
 use labelloop_eval::calibration::{self, CalibrationParams, CalibrationReport};
-use labelloop_eval::coco::{CocoResult, Partial, observe_all};
+use labelloop_eval::coco::{CocoResult, observe_all};
 use labelloop_eval::slices::{self, SliceParams, SliceReport};
-use labelloop_eval::threshold::{self, BestThreshold};
+use labelloop_eval::threshold::{self, BestThreshold, BestThresholds};
 use labelloop_eval::tide::{self, TideParams, TideReport};
 use labelloop_eval::{CountsReport, ImageCase, evaluate_at, failures};
 use ndarray_npy::NpzWriter;
@@ -18,21 +18,23 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Input;
+use super::details::Details;
 use crate::args::EvalCocoArgs;
 use crate::output::Output;
 
 /// COCO bbox evaluation.
 pub(in crate::commands) fn coco(args: &EvalCocoArgs, output: &Output) -> anyhow::Result<ExitCode> {
-    let input = Input::read(&args.gt, &args.dt, &args.data, output)?;
-    let cases = input.cases();
+    let input = Input::read(&args.gt, output)?;
+    let found = input.read_detections(&args.dt, output)?;
+    let cases = input.cases(&found);
     let n_classes = input.n_classes();
-    let records = observe_all(&cases, n_classes, &input.params)?;
-    let result = records.finish()?;
-    let best = threshold::best_f1(&cases, n_classes, args.iou)?;
+    let result = input.evaluate(&found)?;
+    let BestThresholds { overall: best, per_class } =
+        threshold::best_thresholds(&cases, n_classes, args.iou)?;
     let min_score = args.min_score.unwrap_or(best.as_ref().map_or(0.0, |b| b.score));
     let counts = evaluate_at(&cases, n_classes, args.iou, min_score)?;
-    let extras = Extras::new(args, &input, &cases, &records, min_score)?;
-    let rows = rows(&input, &result, &cases, args.iou, &extras)?;
+    let extras = Extras::new(args, &input, &cases, min_score)?;
+    let rows = rows(&input, &result, &per_class, &extras);
 
     let mut document = json!({
         "stats": result.stats,
@@ -81,7 +83,6 @@ impl Extras {
         args: &EvalCocoArgs,
         input: &Input,
         cases: &[ImageCase<'_>],
-        records: &Partial,
         min_score: f64,
     ) -> anyhow::Result<Self> {
         let n_classes = input.n_classes();
@@ -91,8 +92,7 @@ impl Extras {
             seed: Seed::new(args.seed),
             ..BootstrapParams::default()
         });
-        let by = super::attributes(&input.gt.set, &args.data)?;
-        let groups = input.groups();
+        let Details { groups, by } = Details::read(&args.gt, input, &args.data, draws.is_some())?;
         let tide = || {
             let background_iou = TideParams::default().background_iou.min(iou);
             tide::evaluate(cases, n_classes, &TideParams { iou, background_iou, ..TideParams::default() })
@@ -107,9 +107,10 @@ impl Extras {
             calibration::evaluate(cases, n_classes, &params)
         };
         let intervals = |params: &BootstrapParams| -> anyhow::Result<Intervals> {
-            let of = |metric| bootstrap::ci_by_class(records, Some(&groups), metric, params);
+            let records = observe_all(cases, n_classes, &input.params)?;
+            let of = |metric| bootstrap::ci_by_class(&records, Some(&groups), metric, params);
             let ((ap, ap_by_class), (ap50, ap50_by_class)) = (of(Metric::Map)?, of(Metric::Map50)?);
-            let f1 = bootstrap::ci(records, Some(&groups), Metric::F1 { iou, min_score }, params)?;
+            let f1 = bootstrap::ci(&records, Some(&groups), Metric::F1 { iou, min_score }, params)?;
             Ok(Intervals { ap, ap50, f1, ap_by_class, ap50_by_class })
         };
         Ok(Self {
@@ -183,23 +184,16 @@ struct Row {
     cells: Option<[String; 12]>,
 }
 
-fn rows(
-    input: &Input,
-    result: &CocoResult,
-    cases: &[ImageCase<'_>],
-    iou: f64,
-    extras: &Extras,
-) -> anyhow::Result<Vec<Row>> {
-    let best = threshold::best_f1_per_class(cases, input.n_classes(), iou)?;
+fn rows(input: &Input, result: &CocoResult, best: &[Option<BestThreshold>], extras: &Extras) -> Vec<Row> {
     let mut n_labels = vec![0usize; input.n_classes()];
-    for label in cases.iter().flat_map(|c| c.labels).filter(|l| !l.is_crowd) {
+    for label in input.rows.labels.iter().filter(|label| !label.is_crowd) {
         n_labels[label.class.as_usize()] += 1;
     }
-    let classes = input.gt.set.schema.iter().zip(&best);
+    let classes = input.rows.schema.iter().zip(best);
     let row = |((class, name), best): ((ClassIdx, &str), &Option<BestThreshold>)| {
         row(input, result, class, name, n_labels[class.as_usize()], best.as_ref(), extras)
     };
-    Ok(classes.map(row).collect())
+    classes.map(row).collect()
 }
 
 fn row(
@@ -215,7 +209,7 @@ fn row(
     let [ap, ap50, ap75, ar] =
         [result.class_ap(class), result.class_ap50(class), result.class_ap75(class), result.class_ar(class)];
     let mut document = json!({
-        "id": input.gt.category_ids.get(k),
+        "id": input.rows.category_ids.get(k),
         "name": name,
         "ap": ap,
         "ap50": ap50,
@@ -314,15 +308,14 @@ fn ends(interval: &Interval) -> String {
 }
 
 fn images(input: &Input, counts: &CountsReport) -> Value {
-    let of = |id: &SampleId| input.gt.image_ids.get(id);
-    let row =
-        |c: &labelloop_eval::ImageCounts| json!({ "id": of(&c.id), "tp": c.tp, "fp": c.fp, "fn": c.fn_ });
+    let ids = input.ids();
+    let row = |c: &labelloop_eval::ImageCounts| json!({ "id": ids.get(&c.id), "tp": c.tp, "fp": c.fp, "fn": c.fn_ });
     counts.images.iter().map(row).collect()
 }
 
 /// Rows are labels and columns detections; the last of each is the background.
 fn confusion(input: &Input, counts: &CountsReport) -> anyhow::Result<Value> {
-    let names: Vec<&str> = input.gt.set.schema.iter().map(|(_, name)| name).chain(["background"]).collect();
+    let names: Vec<&str> = input.rows.schema.iter().map(|(_, name)| name).chain(["background"]).collect();
     let rows: Vec<&[u64]> = counts.confusion.counts.chunks(names.len()).collect();
     Ok(json!({ "names": names, "counts": serde_json::to_value(rows)? }))
 }
@@ -342,10 +335,10 @@ fn write_files(
     }
     if let Some(path) = &args.curves {
         let mut curves = Vec::new();
-        for (class, name) in input.gt.set.schema.iter() {
+        for (class, name) in input.rows.schema.iter() {
             let points = threshold::class_curve(cases, input.n_classes(), args.iou, class)?;
             curves.push(
-                json!({ "id": input.gt.category_ids.get(class.as_usize()), "name": name, "points": points }),
+                json!({ "id": input.rows.category_ids.get(class.as_usize()), "name": name, "points": points }),
             );
         }
         write_json(path, &curves)?;

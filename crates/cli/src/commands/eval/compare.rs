@@ -9,22 +9,18 @@ use labelloop_eval::bootstrap::{BootstrapParams, Metric};
 use labelloop_eval::coco::observe_all;
 use labelloop_eval::compare::{CompareParams, Comparison, ComparisonReport, Subject, compare_all};
 use labelloop_eval::multiplicity::Correction;
-use labelloop_formats::coco;
 use serde_json::{Value, json};
 
-use super::{Input, attributes, cases};
+use super::Input;
+use super::details::Details;
 use crate::args::{CorrectionArg, EvalCompareArgs};
 use crate::output::Output;
 
 /// Paired difference of two detectors.
 pub(in crate::commands) fn compare(args: &EvalCompareArgs, output: &Output) -> anyhow::Result<ExitCode> {
-    let input = Input::read(&args.gt, &args.a, &args.data, output)?;
-    let (detections, warnings) = coco::read_detections(&args.b, &input.gt)?;
-    for warning in &warnings {
-        output.say(&format!("warning: {warning}"));
-    }
-    let by = attributes(&input.gt.set, &args.data)?;
-    let groups = input.groups();
+    let input = Input::read(&args.gt, output)?;
+    let (a, b) = (input.read_detections(&args.a, output)?, input.read_detections(&args.b, output)?);
+    let Details { groups, by } = Details::read(&args.gt, &input, &args.data, true)?;
     let bootstrap =
         BootstrapParams { n_draws: args.bootstrap, seed: Seed::new(args.seed), ..BootstrapParams::default() };
     let params = CompareParams {
@@ -36,7 +32,7 @@ pub(in crate::commands) fn compare(args: &EvalCompareArgs, output: &Output) -> a
         },
         ..CompareParams::default()
     };
-    let (a, b) = (input.cases(), cases(&input.gt.set, &detections));
+    let (a, b) = (input.cases(&a), input.cases(&b));
     let ap = compare_all(&a, &b, input.n_classes(), &by, Some(&groups), &params)?;
     let observe = |cases: &[ImageCase<'_>]| observe_all(cases, input.n_classes(), &input.params);
     let (a, b) = (observe(&a)?, observe(&b)?);
@@ -53,7 +49,7 @@ fn document(input: &Input, ap: &ComparisonReport, ap50: &Comparison) -> anyhow::
         document["p_adjusted"] = json!(row.p_adjusted);
         match &row.subject {
             Subject::Class(class) => {
-                document["id"] = json!(input.gt.category_ids.get(class.as_usize()));
+                document["id"] = json!(input.rows.category_ids.get(class.as_usize()));
                 document["name"] = json!(name(input, *class));
                 classes.push(document);
             }
@@ -108,5 +104,5 @@ fn words(input: &Input, ap: &ComparisonReport, ap50: &Comparison) -> String {
 }
 
 fn name(input: &Input, class: ClassIdx) -> String {
-    input.gt.set.schema.name(class).map_or_else(|| format!("class {}", class.0), str::to_owned)
+    input.rows.schema.name(class).map_or_else(|| format!("class {}", class.0), str::to_owned)
 }
