@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what a run leaves out is to be seen")]
+#![allow(clippy::needless_pass_by_value, reason = "values made in place read best that way")]
 
 use std::path::{Path, PathBuf};
 

@@ -210,3 +210,45 @@ fn a_field_that_nothing_has_is_wrong_usage() {
     let output = files.run("compare", &["gt.json", "a.json", "b.json"], &["--correction", "none"]);
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn pictures_without_file_names_and_scores_beyond_one_count() {
+    let files = Files::new();
+    let image = |id: &Value| json!({ "id": id });
+    let label = |id: i32, image: &Value| json!({ "id": id, "image_id": image, "category_id": 1, "bbox": [0, 0, 50, 50], "area": 2500, "iscrowd": 0 });
+    let ids = [json!(0), json!("0"), json!("north gate"), json!(-7)];
+    let labels: Vec<Value> = (0..).zip(&ids).map(|(i, id)| label(i, id)).collect();
+    let images: Vec<Value> = ids.iter().map(image).collect();
+    files.write(
+        "bare.json",
+        &json!({ "images": images, "annotations": labels, "categories": [{ "id": 1, "name": "cell" }] }),
+    );
+    let found = |id: &Value, score: f64| json!({ "image_id": id, "category_id": 1, "bbox": [0, 0, 50, 50], "score": score });
+    let detections: Vec<Value> =
+        ids.iter().zip([-3.0, 0.5, 0.75, 12.0]).map(|(id, s)| found(id, s)).collect();
+    files.write("bare_dt.json", &Value::Array(detections));
+    let output = files.run("coco", &["bare.json", "bare_dt.json"], &["--per-image", "--json"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("2 scores are not from 0 to 1; AP and AR rank them"), "{said}");
+    let document = document(&output);
+    assert_eq!(document["stats"][0], json!(1.0));
+    let mut seen: Vec<String> =
+        document["images"].as_array().unwrap().iter().map(|row| row["id"].to_string()).collect();
+    seen.sort();
+    assert_eq!(seen, ["\"0\"", "\"north gate\"", "-7", "0"]);
+}
+
+#[test]
+fn a_reader_that_stops_reading_is_no_error() {
+    let files = Files::new();
+    let (labels, detections) = (files.path("gt.json"), files.path("a.json"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_labelloop"))
+        .args(["eval", "coco", text(&labels), text(&detections)])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
