@@ -108,7 +108,7 @@ fn scores_that_are_none_cost_their_detection() {
         {"image_id": 3, "category_id": 5, "bbox": [1, 2, 3, 4], "score": NaN},
         {"image_id": "b", "category_id": 9, "bbox": [1, 2, 3, 4], "score": 0.25}]"#;
     let (detections, warnings) = found(text, &of).unwrap();
-    assert_eq!(detections.iter().map(|row| row.score()).collect::<Vec<_>>(), [1.5, 0.25]);
+    assert_eq!(detections.iter().map(labelloop_core::DetectionRow::score).collect::<Vec<_>>(), [1.5, 0.25]);
     assert_eq!((detections[1].image, detections[1].class.0), (2, 1));
     let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     assert_eq!(said.len(), 2, "{said:?}");
