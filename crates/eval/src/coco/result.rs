@@ -1,6 +1,7 @@
 use std::fmt;
 
 use labelloop_core::ClassIdx;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::CocoParams;
@@ -41,24 +42,28 @@ impl CocoResult {
         n_labels: Vec<Vec<u64>>,
     ) -> Self {
         let mut result = Self { params, n_classes, precision, recall, scores, n_labels, stats: [-1.0; 12] };
-        let or_none = |value: Option<f64>| value.unwrap_or(-1.0);
-        let limit = |m: usize| m.min(result.params.max_dets.len().saturating_sub(1));
-        let stats = [
-            or_none(result.ap(None, "all", None)),
-            or_none(result.ap(Some(0.5), "all", None)),
-            or_none(result.ap(Some(0.75), "all", None)),
-            or_none(result.ap(None, "small", None)),
-            or_none(result.ap(None, "medium", None)),
-            or_none(result.ap(None, "large", None)),
-            or_none(result.ar("all", limit(0), None)),
-            or_none(result.ar("all", limit(1), None)),
-            or_none(result.ar("all", limit(2), None)),
-            or_none(result.ar("small", limit(2), None)),
-            or_none(result.ar("medium", limit(2), None)),
-            or_none(result.ar("large", limit(2), None)),
-        ];
-        result.stats = stats;
+        result.stats = result.summary();
         result
+    }
+
+    fn summary(&self) -> [f64; 12] {
+        const AP: [(Option<f64>, &str); 6] = [
+            (None, "all"),
+            (Some(0.5), "all"),
+            (Some(0.75), "all"),
+            (None, "small"),
+            (None, "medium"),
+            (None, "large"),
+        ];
+        const AR: [(usize, &str); 6] =
+            [(0, "all"), (1, "all"), (2, "all"), (2, "small"), (2, "medium"), (2, "large")];
+        let last = self.params.max_dets.len().saturating_sub(1);
+        let ap = AP.par_iter().map(|(iou, area)| self.ap(*iou, area, None));
+        let ar = AR.par_iter().map(|(limit, area)| self.ar(area, last.min(*limit), None));
+        let mut stats = [-1.0; 12];
+        let found: Vec<Option<f64>> = ap.chain(ar).collect();
+        stats.iter_mut().zip(found).for_each(|(stat, found)| *stat = found.unwrap_or(-1.0));
+        stats
     }
 
     /// `[T, R, K, A, M]`.

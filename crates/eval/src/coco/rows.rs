@@ -55,13 +55,20 @@ impl Rows<'_> {
         for n in [self.labels.len(), self.detections.len(), self.n_images] {
             u32::try_from(n).map_err(|_| EvalError::TooManyRows { found: n })?;
         }
-        let labels = self.labels.iter().map(|l| (l.image, l.class.0));
-        self.check_table("label", labels)?;
-        self.check_table("detection", self.detections.iter().map(|d| (d.image, d.class.0)))
+        let labels = || self.check_table("label", self.labels, |l| (l.image, l.class.0));
+        let detections = || self.check_table("detection", self.detections, |d| (d.image, d.class.0));
+        let (labels, detections) = rayon::join(labels, detections);
+        labels.and(detections)
     }
 
-    fn check_table(&self, what: &'static str, rows: impl Iterator<Item = (u32, u32)>) -> Result<()> {
-        for (index, (image, class)) in rows.enumerate() {
+    fn check_table<R>(
+        &self,
+        what: &'static str,
+        rows: &[R],
+        places: impl Fn(&R) -> (u32, u32),
+    ) -> Result<()> {
+        for (index, row) in rows.iter().enumerate() {
+            let (image, class) = places(row);
             for (field, found, end) in [("image", image, self.n_images), ("class", class, self.n_classes)] {
                 if end <= found as usize {
                     return Err(EvalError::RowOutOfRange { what, index, field, found, end });
@@ -74,9 +81,12 @@ impl Rows<'_> {
 
 /// All classes, matched.
 fn classes(rows: &Rows<'_>, params: &CocoValidParams) -> Vec<ClassBits> {
-    let labels = Sorted::new(rows, rows.labels.len(), |i| (rows.labels[i].image, rows.labels[i].class.0));
+    let of_label = |i: usize| (rows.labels[i].image, rows.labels[i].class.0);
     let of_detection = |i: usize| (rows.detections[i].image, rows.detections[i].class.0);
-    let detections = Sorted::new(rows, rows.detections.len(), of_detection);
+    let (labels, detections) = rayon::join(
+        || Sorted::new(rows, rows.labels.len(), of_label),
+        || Sorted::new(rows, rows.detections.len(), of_detection),
+    );
     let bits = Bits::new(params);
     (0..rows.n_classes)
         .into_par_iter()
