@@ -1,5 +1,6 @@
 use super::CocoValidParams;
-use super::partial::{ClassRecord, ImageRecord, by_score};
+use super::order::by_score;
+use super::record::{ClassRecord, ImageRecord};
 
 /// Detections of one class over all pictures, best score first, in the order of pictures among equals; those beyond
 /// the largest detection limit are not in it.

@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::accumulate::{ClassBits, accumulate};
-use super::kernel::{Bits, Matcher};
+use super::kernel::Bits;
 use super::line::lines;
-use super::{CocoParams, CocoResult, CocoValidParams};
+use super::record::ImageRecord;
+use super::{CocoParams, CocoResult};
 use crate::case::checked_by_id;
 use crate::{EvalError, ImageCase, Result};
 
@@ -46,30 +47,6 @@ struct RawPartial {
     images: BTreeMap<SampleId, ImageRecord>,
 }
 
-/// One picture's share of the result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ImageRecord {
-    /// Its place by number, where the order of pictures has one.
-    pub(crate) rank: Option<i64>,
-    /// Classes that have a label or a detection here, by class.
-    pub(crate) classes: Vec<ClassRecord>,
-}
-
-/// One class in one picture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ClassRecord {
-    /// The class number.
-    pub(crate) class: u32,
-    /// Labels that count, for each area.
-    pub(crate) n_labels: Vec<u32>,
-    /// Scores of the detections, best first, cut at the largest detection limit.
-    pub(crate) scores: Vec<f64>,
-    /// For each detection, bit `area * thresholds + threshold` in words of 64: a true positive.
-    pub(crate) tp: Vec<u64>,
-    /// The same: a false positive. Neither bit is set where a detection does not count.
-    pub(crate) fp: Vec<u64>,
-}
-
 /// Matches one picture.
 ///
 /// # Errors
@@ -87,7 +64,7 @@ pub fn observe_all(cases: &[ImageCase<'_>], n_classes: usize, params: &CocoParam
     let bits = Bits::new(&params);
     let images = checked_by_id(cases, n_classes)?
         .par_iter()
-        .map(|case| (case.id.clone(), record(case, &params, &bits)))
+        .map(|case| (case.id.clone(), ImageRecord::of(case, &params, &bits)))
         .collect::<Vec<_>>();
     Ok(Partial { params: params.without_order(), n_classes, images: images.into_iter().collect() })
 }
@@ -184,79 +161,11 @@ impl TryFrom<RawPartial> for Partial {
                 return Err(damaged("classes do not ascend"));
             }
             for class in &image.classes {
-                check_record(class, raw.n_classes, &params).map_err(damaged)?;
+                class.check(raw.n_classes, &params).map_err(damaged)?;
             }
         }
         Ok(Self { params: params.without_order(), n_classes: raw.n_classes, images: raw.images })
     }
-}
-
-fn check_record(
-    record: &ClassRecord,
-    n_classes: usize,
-    params: &CocoValidParams,
-) -> Result<(), &'static str> {
-    let n_words = record.scores.len() * params.n_words();
-    if n_classes <= record.class as usize {
-        return Err("a class is out of range");
-    }
-    if record.n_labels.len() != params.get().areas.len() {
-        return Err("label counts do not fit the areas");
-    }
-    if record.tp.len() != n_words || record.fp.len() != n_words {
-        return Err("match bits do not fit the scores");
-    }
-    if params.most_detections() < record.scores.len() {
-        return Err("more detections than the limit");
-    }
-    if !record.scores.iter().all(|s| (0.0..=1.0).contains(s)) || record.scores.windows(2).any(|p| p[0] < p[1])
-    {
-        return Err("scores are not from 1 down to 0");
-    }
-    if record.tp.iter().zip(&record.fp).any(|(tp, fp)| tp & fp != 0) {
-        return Err("a detection is right and wrong at once");
-    }
-    Ok(())
-}
-
-fn record(case: &ImageCase<'_>, params: &CocoValidParams, bits: &Bits) -> ImageRecord {
-    let labels = case.labels.iter().map(|l| l.class.0);
-    let mut classes: Vec<u32> = labels.chain(case.detections.iter().map(|d| d.class().0)).collect();
-    classes.sort_unstable();
-    classes.dedup();
-    let classes = classes.into_iter().map(|class| class_record(case, class, params, bits)).collect();
-    ImageRecord { rank: params.rank(case.id), classes }
-}
-
-/// Places of detections in the picture, of one class or of all, best score first, the earlier one first among equals.
-pub(crate) fn detections_by_score(case: &ImageCase<'_>, class: Option<u32>) -> Vec<usize> {
-    let detections = case.detections;
-    let is_asked = |i: &usize| class.is_none_or(|class| detections[*i].class().0 == class);
-    let mut order: Vec<usize> = (0..detections.len()).filter(is_asked).collect();
-    order.sort_by(|a, b| by_score(detections[*a].score(), detections[*b].score()));
-    order
-}
-
-/// Higher scores first; both zeros are one number, so `total_cmp` would be wrong.
-pub(crate) fn by_score(a: f64, b: f64) -> std::cmp::Ordering {
-    b.partial_cmp(&a).unwrap_or(std::cmp::Ordering::Equal)
-}
-
-fn class_record(case: &ImageCase<'_>, class: u32, params: &CocoValidParams, bits: &Bits) -> ClassRecord {
-    let mut order = detections_by_score(case, Some(class));
-    order.truncate(params.most_detections());
-    let labels: Vec<_> = case.labels.iter().filter(|l| l.class.0 == class).collect();
-    let mut matcher = Matcher::new(bits, labels.len());
-    for label in &labels {
-        matcher.push(label.bbox, label.effective_area(), label.is_crowd);
-    }
-    let (mut tp, mut fp) = (Vec::new(), Vec::new());
-    for i in &order {
-        matcher.assign(case.detections[*i].bbox(), 0..labels.len(), &mut tp, &mut fp);
-    }
-    let n_labels = matcher.n_counted().iter().map(|n| *n as u32).collect();
-    let scores = order.iter().map(|i| case.detections[*i].score()).collect();
-    ClassRecord { class, n_labels, scores, tp, fp }
 }
 
 #[cfg(test)]
@@ -327,12 +236,6 @@ mod tests {
         }
         let order: Vec<&str> = merged.ordered().into_iter().map(|(id, _)| id.as_str()).collect();
         assert_eq!(order, ["9", "10", "a", "x"]);
-    }
-
-    #[test]
-    fn a_negative_zero_score_equals_zero() {
-        assert_eq!(by_score(-0.0, 0.0), std::cmp::Ordering::Equal);
-        assert_eq!(by_score(0.9, 0.1), std::cmp::Ordering::Less);
     }
 
     #[test]
