@@ -1,10 +1,12 @@
+use rayon::prelude::*;
+
 use super::CocoValidParams;
-use super::order::by_score;
+use super::order::{by_score, falling};
 use super::record::{ClassRecord, ImageRecord};
 
 /// Detections of one class over all pictures, best score first, in the order of pictures among equals; those beyond
 /// the largest detection limit are not in it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Line {
     /// Labels that count, for each area.
     pub(super) n_labels: Vec<u64>,
@@ -43,6 +45,39 @@ impl Entry<'_> {
 impl Line {
     pub(super) fn len(&self) -> usize {
         self.scores.len()
+    }
+
+    /// Adds a detection whose words are there already.
+    pub(super) fn push(&mut self, score: f64, place: u32, image: u32) {
+        self.scores.push(score);
+        self.places.push(place);
+        self.images.push(image);
+    }
+
+    /// One line of parts whose detections stand by picture and place, the parts in the order of pictures.
+    pub(super) fn joined(parts: &[Self]) -> Self {
+        let numbered = (0u32..).zip(parts).flat_map(|(p, part)| {
+            part.scores.iter().zip(0u32..).map(move |(score, i)| (falling(*score), p, i))
+        });
+        let mut order: Vec<(u64, u32, u32)> = numbered.collect();
+        // Stable, so pictures, and detections of a picture, stay in their order among equals.
+        order.par_sort_by_key(|(key, _, _)| *key);
+        let n_words = parts.iter().map(Self::n_words).max().unwrap_or(0);
+        let in_order = || order.iter().map(|(_, p, i)| (&parts[*p as usize], *i as usize));
+        let words = |of: fn(&Self) -> &[u64]| {
+            let mut words = Vec::with_capacity(order.len() * n_words);
+            in_order().for_each(|(part, i)| words.extend(&of(part)[i * n_words..(i + 1) * n_words]));
+            words
+        };
+        let n_areas = parts.first().map_or(0, |part| part.n_labels.len());
+        Self {
+            n_labels: (0..n_areas).map(|a| parts.iter().map(|part| part.n_labels[a]).sum()).collect(),
+            scores: in_order().map(|(part, i)| part.scores[i]).collect(),
+            places: in_order().map(|(part, i)| part.places[i]).collect(),
+            images: in_order().map(|(part, i)| part.images[i]).collect(),
+            tp: words(|part| &part.tp),
+            fp: words(|part| &part.fp),
+        }
     }
 
     /// Words of each detection.

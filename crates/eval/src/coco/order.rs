@@ -14,6 +14,13 @@ pub(crate) fn by_score(a: f64, b: f64) -> std::cmp::Ordering {
     b.partial_cmp(&a).unwrap_or(std::cmp::Ordering::Equal)
 }
 
+/// A number that ascends where finite scores descend; both zeros are one score.
+pub(super) fn falling(score: f64) -> u64 {
+    let bits = (score + 0.0).to_bits();
+    // Bits of numbers below zero ascend the wrong way round, and come after those above.
+    if score < 0.0 { bits } else { !bits & !(1 << 63) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -22,5 +29,12 @@ mod tests {
     fn a_negative_zero_score_equals_zero() {
         assert_eq!(by_score(-0.0, 0.0), std::cmp::Ordering::Equal);
         assert_eq!(by_score(0.9, 0.1), std::cmp::Ordering::Less);
+    }
+
+    #[test]
+    fn any_finite_scores_are_ranked() {
+        let scores = [f64::MAX, 42.0, 1.0, 0.5, f64::MIN_POSITIVE, 0.0, -f64::MIN_POSITIVE, -3.0, f64::MIN];
+        assert!(scores.is_sorted_by(|a, b| falling(*a) < falling(*b)));
+        assert_eq!(falling(0.0), falling(-0.0));
     }
 }

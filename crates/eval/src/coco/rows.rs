@@ -1,9 +1,10 @@
-use labelloop_core::{BBox, DetectionRow, LabelRow};
+use labelloop_core::{DetectionRow, LabelRow};
 use rayon::prelude::*;
 
 use super::accumulate::{ClassBits, accumulate};
 use super::kernel::{Bits, Matcher};
 use super::line::Line;
+use super::order::falling;
 use super::{CocoParams, CocoResult, CocoValidParams};
 use crate::{EvalError, Result};
 
@@ -88,11 +89,15 @@ fn classes(rows: &Rows<'_>, params: &CocoValidParams) -> Vec<ClassBits> {
         || Sorted::new(rows, rows.detections.len(), of_detection),
     );
     let bits = Bits::new(params);
-    (0..rows.n_classes)
+    let units: Vec<Vec<Unit<'_>>> = (0..rows.n_classes)
+        .map(|class| Unit { rows, labels: labels.class(class), detections: detections.class(class) }.split())
+        .collect();
+    units
         .into_par_iter()
-        .map(|class| {
-            let class = Class { rows, labels: labels.class(class), detections: detections.class(class) };
-            ClassBits::new(class.line(&bits, params.most_detections()), params)
+        .map(|units| {
+            let parts: Vec<Line> =
+                units.par_iter().map(|unit| unit.matched(&bits, params.most_detections())).collect();
+            ClassBits::new(Line::joined(&parts), params)
         })
         .collect()
 }
@@ -136,100 +141,80 @@ fn counting_sort(order: &[u32], n_keys: usize, key: impl Fn(u32) -> u32) -> (Vec
     (sorted, starts)
 }
 
-/// Rows of one class, sorted by picture. Rows lie far apart in their tables, so they are fetched in loops that do
-/// nothing else: then the waiting times overlap.
-struct Class<'a> {
+/// Detections that are worth a unit of their own.
+const UNIT: usize = 1 << 13;
+
+/// Rows of one class in some pictures, sorted by picture.
+#[derive(Clone, Copy)]
+struct Unit<'a> {
     rows: &'a Rows<'a>,
     labels: &'a [u32],
     detections: &'a [u32],
 }
 
-/// One class in one picture that has detections.
-struct Cell {
-    first_label: u32,
-    end_label: u32,
-    n_seen: u32,
-}
-
-/// A detection on its way into the line.
+/// A detection before its turn.
 #[derive(Clone, Copy)]
 struct Queued {
     /// Ascends where scores descend.
     key: u64,
-    /// The picture, and later the cell.
-    place: u32,
+    image: u32,
     row: u32,
 }
 
-impl Class<'_> {
-    fn line(&self, bits: &Bits, most_detections: usize) -> Line {
+impl<'a> Unit<'a> {
+    /// Parts of about [`UNIT`] detections, each of whole pictures; every label is in one of them.
+    fn split(mut self) -> Vec<Self> {
+        let image_of = |i: &u32| self.rows.detections[*i as usize].image;
+        let mut units = Vec::new();
+        while let Some(last) = self.detections.get(UNIT) {
+            let image = image_of(last);
+            let (before, behind) =
+                self.detections.split_at(self.detections.partition_point(|i| image_of(i) <= image));
+            let is_before = |i: &u32| self.rows.labels[*i as usize].image <= image;
+            let (labels_before, labels_behind) = self.labels.split_at(self.labels.partition_point(is_before));
+            units.push(Self { labels: labels_before, detections: before, ..self });
+            (self.labels, self.detections) = (labels_behind, behind);
+        }
+        units.push(self);
+        units
+    }
+
+    /// Its detections with their flags, by picture and best score first within one.
+    ///
+    /// Rows lie far apart in their tables, so they are fetched in loops that do nothing else: then the waiting times
+    /// overlap.
+    fn matched(&self, bits: &Bits, most_detections: usize) -> Line {
         let labels: Vec<LabelRow> = self.labels.iter().map(|i| self.rows.labels[*i as usize]).collect();
         let mut queue: Vec<Queued> = self.detections.iter().map(|i| self.queued(*i)).collect();
-        let mut cells = number_cells(&mut queue, &labels);
-        // Stable, so pictures, and rows of a picture, stay in their order among equals.
-        queue.sort_by_key(|queued| queued.key);
-        queue.retain(|queued| {
-            let cell = &mut cells[queued.place as usize];
-            cell.n_seen += 1;
-            cell.n_seen as usize <= most_detections
-        });
         let mut matcher = Matcher::new(bits, labels.len());
         labels.iter().for_each(|label| matcher.push(label.bbox, label.area(), label.is_crowd));
-        self.matched(&queue, &mut cells, matcher)
+        let mut line = Line { n_labels: matcher.n_counted(), ..Line::default() };
+        let mut first = 0;
+        for of_image in queue.chunk_by_mut(|a, b| a.image == b.image) {
+            // Stable, so rows of a picture stay in their order among equals.
+            of_image.sort_by_key(|queued| queued.key);
+            let image = of_image[0].image;
+            first += labels[first..].iter().take_while(|label| label.image < image).count();
+            let n_labels = labels[first..].iter().take_while(|label| label.image == image).count();
+            for (place, queued) in (0..).zip(of_image.iter().take(most_detections)) {
+                let row = &self.rows.detections[queued.row as usize];
+                matcher.assign(row.bbox, first..first + n_labels, &mut line.tp, &mut line.fp);
+                line.push(row.score(), place, image);
+            }
+            first += n_labels;
+        }
+        line
     }
 
     fn queued(&self, row: u32) -> Queued {
         let detection = &self.rows.detections[row as usize];
-        Queued { key: falling(detection.score()), place: detection.image, row }
+        Queued { key: falling(detection.score()), image: detection.image, row }
     }
-
-    fn matched(&self, queue: &[Queued], cells: &mut [Cell], mut matcher: Matcher<'_>) -> Line {
-        let row = |queued: &Queued| &self.rows.detections[queued.row as usize];
-        let mut line = Line {
-            n_labels: matcher.n_counted(),
-            scores: queue.iter().map(|q| row(q).score()).collect(),
-            images: queue.iter().map(|q| row(q).image).collect(),
-            ..Line::default()
-        };
-        let boxes: Vec<BBox> = queue.iter().map(|q| row(q).bbox).collect();
-        cells.iter_mut().for_each(|cell| cell.n_seen = 0);
-        for (queued, bbox) in queue.iter().zip(boxes) {
-            let cell = &mut cells[queued.place as usize];
-            let labels = cell.first_label as usize..cell.end_label as usize;
-            matcher.assign(bbox, labels, &mut line.tp, &mut line.fp);
-            line.places.push(cell.n_seen);
-            cell.n_seen += 1;
-        }
-        line
-    }
-}
-
-/// A number that ascends where finite scores descend; both zeros are one score.
-fn falling(score: f64) -> u64 {
-    let bits = (score + 0.0).to_bits();
-    // Bits of numbers below zero ascend the wrong way round, and come after those above.
-    if score < 0.0 { bits } else { !bits & !(1 << 63) }
-}
-
-/// Puts the number of its cell in place of the picture of each detection, both tables being sorted by picture.
-fn number_cells(queue: &mut [Queued], labels: &[LabelRow]) -> Vec<Cell> {
-    let mut cells = Vec::new();
-    let mut first = 0;
-    for of_image in queue.chunk_by_mut(|a, b| a.place == b.place) {
-        let image = of_image[0].place;
-        first += labels[first..].iter().take_while(|label| label.image < image).count();
-        let n = labels[first..].iter().take_while(|label| label.image == image).count();
-        let number = cells.len() as u32;
-        cells.push(Cell { first_label: first as u32, end_label: (first + n) as u32, n_seen: 0 });
-        of_image.iter_mut().for_each(|queued| queued.place = number);
-        first += n;
-    }
-    cells
 }
 
 #[cfg(test)]
 mod tests {
-    use labelloop_core::ClassIdx;
+    use labelloop_core::{BBox, ClassIdx};
 
     use super::*;
 
@@ -292,10 +277,26 @@ mod tests {
     }
 
     #[test]
-    fn any_finite_scores_are_ranked() {
-        let scores = [f64::MAX, 42.0, 1.0, 0.5, f64::MIN_POSITIVE, 0.0, -f64::MIN_POSITIVE, -3.0, f64::MIN];
-        assert!(scores.is_sorted_by(|a, b| falling(*a) < falling(*b)));
-        assert_eq!(falling(0.0), falling(-0.0));
+    fn units_are_whole_pictures_and_hold_every_label() {
+        let labels: Vec<LabelRow> = (0..90).map(|i| label(i, 0)).collect();
+        // Pictures of 1000 detections, and some without any.
+        let detections: Vec<DetectionRow> = (0..40_000).map(|i| detection(10 + i / 1000, 0.5)).collect();
+        let rows = Rows { n_images: 90, n_classes: 1, labels: &labels, detections: &detections };
+        let all = |n: usize| (0..n as u32).collect::<Vec<u32>>();
+        let (all_labels, all_detections) = (all(90), all(40_000));
+        let units = Unit { rows: &rows, labels: &all_labels, detections: &all_detections }.split();
+        assert_eq!(
+            units.iter().map(|u| u.detections.len()).collect::<Vec<_>>(),
+            [9000, 9000, 9000, 9000, 4000]
+        );
+        assert_eq!(units.iter().map(|u| u.labels.len()).collect::<Vec<_>>(), [19, 9, 9, 9, 44]);
+        // Matched by parts or at once, the numbers are the same.
+        let params = CocoParams { max_dets: vec![1, 10, 900], ..CocoParams::default() }.check().unwrap();
+        let bits = Bits::new(&params);
+        let parts: Vec<Line> = units.iter().map(|unit| unit.matched(&bits, 900)).collect();
+        let whole =
+            Unit { rows: &rows, labels: &all_labels, detections: &all_detections }.matched(&bits, 900);
+        assert_eq!(Line::joined(&parts), Line::joined(&[whole]));
     }
 
     #[test]
