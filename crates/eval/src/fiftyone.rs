@@ -17,6 +17,9 @@
 //! | so true positives and false negatives together can exceed the labels, and differ between two detectors | they are the labels |
 //! | without `classwise`, a pair of different classes is **one match but two errors**: a false positive and a false negative, and the label is taken | there is no such mode |
 //!
+//! That a crowd without a prediction is a false negative stands in no text that we found; it follows from reading the rules
+//! as they are, and was not checked against a running FiftyOne, which needs a database server.
+//!
 //! Where the documentation says nothing, the choice made here is: among equal confidences the earlier prediction goes
 //! first and among equal IoUs the later label is taken, as in COCO; a free label that is no crowd goes before a crowd;
 //! without `classwise`, crowds are matched by predictions of their own class only.

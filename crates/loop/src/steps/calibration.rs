@@ -4,7 +4,7 @@ use labelloop_dataset::Dataset;
 use labelloop_qa::{HistoryEntry, Verdict, label_digest};
 
 use super::Context;
-use super::qa::{GOLDEN_VERSION, GoldenLabels, golden_history, images};
+use super::golden::{GOLDEN_VERSION, GoldenLabels, golden_history, images};
 use crate::{Result, files};
 
 /// People's rounds of earlier iterations, with the iteration of each: those that passed against the reference as it is

@@ -8,6 +8,7 @@ mod calibration;
 mod crops;
 mod decide;
 mod evaluate;
+mod golden;
 mod prompts;
 mod qa;
 mod select;
@@ -15,8 +16,9 @@ mod track;
 mod train;
 
 pub use analyse::HardExample;
+pub use golden::GoldenLabels;
 pub use prompts::{Prompt, PromptChange, PromptChanges, PromptDescription, PromptTrait, PromptVersion};
-pub use qa::{GoldenLabels, QaOverride, QaRecord};
+pub use qa::{QaOverride, QaRecord};
 pub use train::{Metadata, OutsideSettings};
 
 use labelloop_core::Seed;

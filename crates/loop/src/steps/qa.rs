@@ -1,24 +1,14 @@
-use std::collections::BTreeMap;
-
-use labelloop_core::{LabelledBox, SampleId, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS};
-use labelloop_qa::{
-    AgreementParams, GoldenImage, GoldenReport, HistoryEntry, Verdict, golden_check, noise_ceiling,
-};
+use labelloop_qa::{AgreementParams, GoldenReport, HistoryEntry, Verdict, golden_check, noise_ceiling};
 use serde::{Deserialize, Serialize};
 
 use super::annotate::simulate;
+use super::golden::{GOLDEN_VERSION, GoldenLabels, golden_history, images, reference_of};
 use super::{Context, Outcome, calibration};
 use crate::annotate::{ErrorRates, label_picture};
 use crate::config::OnFail;
 use crate::event::Event;
 use crate::{LoopError, Result, files};
-
-/// The golden set is one and the same for the whole project; whoever corrects its reference labels starts another.
-pub(super) const GOLDEN_VERSION: &str = "1";
-
-/// Golden labels of one round, by picture.
-pub type GoldenLabels = BTreeMap<SampleId, Vec<LabelledBox>>;
 
 /// What golden QA leaves on disk.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -157,7 +147,7 @@ fn check(context: &Context<'_>, dataset: &Dataset, round: &GoldenLabels) -> Resu
             .collect::<Result<Vec<_>>>()?;
         (Vec::new(), simulated)
     };
-    let calibration: Vec<Vec<GoldenImage<'_>>> = calibration.iter().map(|r| images(dataset, r)).collect();
+    let calibration: Vec<Vec<_>> = calibration.iter().map(|r| images(dataset, r)).collect();
     let mut params = project.config.qa.golden.clone();
     params.seed = context.seed("golden");
     let report = golden_check(
@@ -168,12 +158,6 @@ fn check(context: &Context<'_>, dataset: &Dataset, round: &GoldenLabels) -> Resu
         &params,
     )?;
     Ok(Checked { report, calibrated_by })
-}
-
-/// Golden checks of all iterations so far.
-pub(super) fn golden_history(context: &Context<'_>) -> Result<labelloop_qa::History> {
-    let path = context.project.layout.golden_history();
-    if path.exists() { files::read_json(&path) } else { Ok(labelloop_qa::History::default()) }
 }
 
 /// The round that people labelled, or that the simulated annotator labels with the rates now in force.
@@ -206,22 +190,6 @@ fn simulated_round(
             Some((id, drawn))
         })
         .collect())
-}
-
-fn reference_of(context: &Context<'_>, dataset: &Dataset) -> Result<GoldenLabels> {
-    let golden = context.project.pictures_of(dataset, Split::Golden)?;
-    golden
-        .into_iter()
-        .map(|(id, s)| Ok((id.clone(), context.project.reference(dataset, s)?.to_vec())))
-        .collect()
-}
-
-pub(super) fn images<'r>(dataset: &Dataset, round: &'r GoldenLabels) -> Vec<GoldenImage<'r>> {
-    let with_size = |(id, boxes): (&'r SampleId, &'r Vec<LabelledBox>)| {
-        let size = dataset.samples().get(id)?.size?;
-        Some(GoldenImage { id, size, boxes })
-    };
-    round.iter().filter_map(with_size).collect()
 }
 
 fn override_reason(context: &Context<'_>) -> Result<Option<String>> {
