@@ -9,7 +9,7 @@ use crate::{Result, match_boxes};
 /// are known to be good.
 ///
 /// The boxes of every round are matched to the reference by place ([`match_boxes`](crate::match_boxes)), and every
-/// image gets its [`Statistic`]s.
+/// image gets its [`crate::Statistic`]s.
 ///
 /// **With calibration rounds** the hypothesis is that nothing changed: within an image, the rounds could have come in
 /// any order. Images pick which of their rounds is "current" at random, each on its own; what is compared is the
@@ -24,7 +24,7 @@ use crate::{Result, match_boxes};
 ///
 /// **Verdict.** FAIL: a statistic is significant and its effect beyond its margin. WARN: significant within the margin,
 /// or beyond it with a p-value up to `warn_level`. Otherwise PASS, unless the set could not have shown a drift of
-/// `pass_multiple` margins with probability `power`, or another [`Note`] takes the PASS away: then INCONCLUSIVE. (At
+/// `pass_multiple` margins with probability `power`, or another [`crate::Note`] takes the PASS away: then INCONCLUSIVE. (At
 /// the margin itself no set has power above one half, since the estimate falls short of it half of the time; hence a
 /// multiple.)
 ///

@@ -162,7 +162,7 @@ impl GoldenValidParams {
 
 impl GoldenParams {
     /// # Errors
-    /// [`QaError::InvalidParam`] with the parameter, its value and its range.
+    /// [`crate::QaError::InvalidParam`] with the parameter, its value and its range.
     pub fn check(&self) -> Result<GoldenValidParams> {
         self.test().check()?;
         let open_unit = "a number above 0 and below 1";
