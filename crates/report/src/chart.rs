@@ -103,6 +103,9 @@ impl LineChart {
 
     fn draw(&self, area: &DrawingArea<SVGBackend<'_>, Shift>) -> DrawResult {
         let (x, y) = (self.x_range(), self.y_range());
+        let is_whole = self.is_counted();
+        let n_labels = if is_whole { (x.1 - x.0).ceil().clamp(1.0, 10.0) as usize + 1 } else { 10 };
+        let x_label = |v: &f64| if is_whole && v.fract() != 0.0 { String::new() } else { plain(*v) };
         let mut chart = ChartBuilder::on(area)
             .caption(&self.title, ("sans-serif", 20, &INK))
             .margin(14)
@@ -114,7 +117,8 @@ impl LineChart {
             .configure_mesh()
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
-            .x_label_formatter(&|v| plain(*v))
+            .x_labels(n_labels)
+            .x_label_formatter(&x_label)
             .y_label_formatter(&|v| plain(*v))
             .light_line_style(WHITE)
             .bold_line_style(GRID)
@@ -154,6 +158,11 @@ impl LineChart {
             .label_font(("sans-serif", 13, &INK))
             .draw()
             .map_err(text)
+    }
+
+    /// Whether the horizontal axis counts something, as iterations do; nothing lies between two of them.
+    fn is_counted(&self) -> bool {
+        self.series.iter().flat_map(|series| &series.points).all(|point| point.0.fract() == 0.0)
     }
 
     fn x_range(&self) -> (f64, f64) {
@@ -343,6 +352,16 @@ mod tests {
     #[test]
     fn ticks_have_no_needless_zeros() {
         assert_eq!([0.0, -0.0, 3.0, 0.25, 100.0].map(plain), ["0", "0", "3", "0.25", "100"]);
+    }
+
+    #[test]
+    fn iterations_have_whole_ticks() {
+        let points = |step: f64| (0..4).map(|i| (f64::from(i) * step, Some(0.7))).collect();
+        let (counted, shares) = (chart(points(1.0)), chart(points(0.5)));
+        assert!(counted.is_counted() && !shares.is_counted());
+        let tick = |svg: &str, text: &str| svg.lines().any(|line| line.trim() == text);
+        let svg = counted.to_svg().unwrap();
+        assert!(["0", "1", "2", "3"].iter().all(|t| tick(&svg, t)) && !tick(&svg, "1.5"), "{svg}");
     }
 
     #[test]
