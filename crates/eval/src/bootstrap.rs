@@ -159,8 +159,16 @@ impl Interval {
     }
 }
 
-/// Quantile of sorted numbers with linear interpolation, numpy's default.
-pub(crate) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+/// Quantile of ascending numbers with linear interpolation, numpy's default. Nothing without a number, and for a share
+/// outside 0 to 1.
+///
+/// ```
+/// assert_eq!(labelloop_eval::bootstrap::quantile(&[1.0, 2.0, 4.0], 0.75), Some(3.0));
+/// ```
+pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
+    if !(0.0..=1.0).contains(&share) {
+        return None;
+    }
     let last = sorted.len().checked_sub(1)?;
     let place = share * last as f64;
     let (below, above) = (place.floor() as usize, (place.ceil() as usize).min(last));
@@ -482,5 +490,6 @@ mod tests {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
         assert_eq!(quantile(&[], 0.5), None);
+        assert!([-0.1, 1.1, f64::NAN].iter().all(|share| quantile(&[1.0], *share).is_none()));
     }
 }

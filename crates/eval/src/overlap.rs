@@ -1,22 +1,43 @@
 use labelloop_core::BBox;
 
-/// COCO's overlap of a detection with a label, operation by operation as `bbIou` in `maskApi.c` defines it, because
-/// thresholds are compared for equality: intersection over union, and for a crowd over the detection's area alone.
-///
-/// Where numbers over- or underflow (0/0, inf/inf) the result is NaN, which every comparison here treats as no
-/// overlap.
+/// COCO's overlap of a detection with a label, see [`Edges::overlap_with`].
 pub(crate) fn coco_overlap(detection: BBox, label: BBox, is_crowd: bool) -> f64 {
-    let width = detection.right().min(label.right()) - detection.x().max(label.x());
-    if !(0.0 < width) {
-        return 0.0;
+    Edges::new(label, is_crowd).overlap_with(&Edges::new(detection, false))
+}
+
+/// A box with what the overlap needs, for boxes that are looked at many times.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Edges {
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+    area: f64,
+    pub(crate) is_crowd: bool,
+}
+
+impl Edges {
+    pub(crate) fn new(bbox: BBox, is_crowd: bool) -> Self {
+        let (left, top, right, bottom) = (bbox.x(), bbox.y(), bbox.right(), bbox.bottom());
+        Self { left, top, right, bottom, area: bbox.area(), is_crowd }
     }
-    let height = detection.bottom().min(label.bottom()) - detection.y().max(label.y());
-    if !(0.0 < height) {
-        return 0.0;
+
+    /// COCO's overlap of a detection with this label, operation by operation as `bbIou` in `maskApi.c` defines it,
+    /// because thresholds are compared for equality: intersection over union, and for a crowd over the detection's area
+    /// alone.
+    ///
+    /// Where numbers over- or underflow (0/0, inf/inf) the result is NaN, which every comparison here treats as no
+    /// overlap.
+    pub(crate) fn overlap_with(&self, detection: &Self) -> f64 {
+        let width = detection.right.min(self.right) - detection.left.max(self.left);
+        let height = detection.bottom.min(self.bottom) - detection.top.max(self.top);
+        if !(0.0 < width && 0.0 < height) {
+            return 0.0;
+        }
+        let intersection = width * height;
+        let union = if self.is_crowd { detection.area } else { detection.area + self.area - intersection };
+        intersection / union
     }
-    let intersection = width * height;
-    let union = if is_crowd { detection.area() } else { detection.area() + label.area() - intersection };
-    intersection / union
 }
 
 /// Detections of one class in one picture, best score first, with the labels of that class they may be matched to.

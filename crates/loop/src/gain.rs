@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use labelloop_core::{GroupKey, SampleId, Seed};
+use labelloop_eval::bootstrap::quantile;
 use serde::{Deserialize, Serialize};
 
 use crate::evaluation::PictureCounts;
@@ -136,19 +137,11 @@ fn interval(tallies: &[Vec<Counts>], boxes: &[f64], n_draws: usize, seed: Seed) 
         slopes.extend(scores(tallies, &drawn, boxes.len()).and_then(|f1s| slope(boxes, &f1s)));
     }
     // Draws without a label say nothing; when most are of that kind, the rest say too little.
-    if slopes.is_empty() || 2 * slopes.len() < n_draws {
+    if 2 * slopes.len() < n_draws {
         return None;
     }
     slopes.sort_by(f64::total_cmp);
-    Some([quantile(&slopes, 0.025), quantile(&slopes, 0.975)])
-}
-
-/// Quantile of sorted, non-empty numbers, linear between neighbours.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let at = share * (sorted.len() - 1) as f64;
-    let (below, part) = (at.floor() as usize, at.fract());
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + part * (sorted[above] - sorted[below])
+    Some([quantile(&slopes, 0.025)?, quantile(&slopes, 0.975)?])
 }
 
 #[cfg(test)]
@@ -186,10 +179,10 @@ mod tests {
         // numpy.quantile([1, 2, 4, 8], [0.025, 0.5, 0.975])
         let sorted = [1.0, 2.0, 4.0, 8.0];
         assert_eq!(
-            [0.025, 0.5, 0.975].map(|q| (quantile(&sorted, q) * 1e6).round() / 1e6),
+            [0.025, 0.5, 0.975].map(|q| (quantile(&sorted, q).unwrap() * 1e6).round() / 1e6),
             [1.075, 3.0, 7.7]
         );
-        assert_eq!(quantile(&[3.0], 0.975), 3.0);
+        assert_eq!(quantile(&[3.0], 0.975), Some(3.0));
     }
 
     #[test]
@@ -262,8 +255,8 @@ mod tests {
         slopes.sort_by(f64::total_cmp);
         let found = gain(&of(&boxes, &images), &each_its_own(3), n_draws as usize, seed).unwrap();
         let [low, high] = found.interval.unwrap();
-        assert!((low - quantile(&slopes, 0.025)).abs() < 1e-12, "{low}");
-        assert!((high - quantile(&slopes, 0.975)).abs() < 1e-12, "{high}");
+        assert!((low - quantile(&slopes, 0.025).unwrap()).abs() < 1e-12, "{low}");
+        assert!((high - quantile(&slopes, 0.975).unwrap()).abs() < 1e-12, "{high}");
     }
 
     /// 300 worlds of 30 groups: each object is found with its group's chance, which grows by .03 a round. The true

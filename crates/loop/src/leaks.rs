@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use labelloop_core::{Embeddings, GroupKey, Progress, SampleId, Split};
 use labelloop_coreset::{DuplicatePair, Metric, near_duplicates};
 use labelloop_dataset::Dataset;
-use labelloop_embed::{DescriptorParams, EmbedError, embed_all};
 use serde::{Deserialize, Serialize};
 
 use crate::project::Project;
@@ -205,8 +204,7 @@ impl Project {
                 places.insert(sample.id.clone(), Whereabouts { group: sample.group.clone(), split });
             }
         }
-        let descriptor = DescriptorParams::default().check().map_err(EmbedError::from)?;
-        let run = embed_all(&items, &descriptor, Some(&self.layout.embeddings()), progress)?;
+        let run = self.embed_pictures(&items, progress)?;
         let report = find_leaks(&run.embeddings, &places, params)?;
         Ok(LeakReport { n_unread: run.failures.len(), ..report })
     }

@@ -191,7 +191,16 @@ impl Project {
             items.extend(pictures.values().map(|s| (s.id.clone(), self.media_path(s))));
         }
         items.sort();
+        self.embed_pictures(&items, progress)
+    }
+
+    /// Vectors of pictures, from the project's cache where it has them.
+    pub(crate) fn embed_pictures(
+        &self,
+        items: &[(SampleId, PathBuf)],
+        progress: &dyn Progress,
+    ) -> Result<EmbedRun> {
         let descriptor = DescriptorParams::default().check().map_err(EmbedError::from)?;
-        Ok(embed_all(&items, &descriptor, Some(&self.layout.embeddings()), progress)?)
+        Ok(embed_all(items, &descriptor, Some(&self.layout.embeddings()), progress)?)
     }
 }

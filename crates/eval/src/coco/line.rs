@@ -1,7 +1,7 @@
 use rayon::prelude::*;
 
 use super::CocoValidParams;
-use super::order::{by_score, falling};
+use super::order::falling;
 use super::record::{ClassRecord, ImageRecord};
 
 /// Detections of one class over all pictures, best score first, in the order of pictures among equals; those beyond
@@ -55,7 +55,7 @@ impl Line {
     }
 
     /// One line of parts whose detections stand by picture and place, the parts in the order of pictures.
-    pub(super) fn joined(parts: &[Self]) -> Self {
+    pub(super) fn joined(parts: &[Self], n_areas: usize) -> Self {
         let numbered = (0u32..).zip(parts).flat_map(|(p, part)| {
             part.scores.iter().zip(0u32..).map(move |(score, i)| (falling(*score), p, i))
         });
@@ -69,7 +69,6 @@ impl Line {
             in_order().for_each(|(part, i)| words.extend(&of(part)[i * n_words..(i + 1) * n_words]));
             words
         };
-        let n_areas = parts.first().map_or(0, |part| part.n_labels.len());
         Self {
             n_labels: (0..n_areas).map(|a| parts.iter().map(|part| part.n_labels[a]).sum()).collect(),
             scores: in_order().map(|(part, i)| part.scores[i]).collect(),
@@ -101,25 +100,17 @@ pub(crate) fn lines(images: &[&ImageRecord], n_classes: usize, params: &CocoVali
     for (image, record) in (0..).zip(images) {
         record.classes.iter().for_each(|class| classes[class.class as usize].push((image, class)));
     }
-    classes.iter().map(|records| line(records, n_areas, params.n_words())).collect()
-}
-
-fn line(records: &[(u32, &ClassRecord)], n_areas: usize, n_words: usize) -> Line {
-    let mut line = Line { n_labels: vec![0; n_areas], ..Line::default() };
-    let mut order = Vec::new();
-    for (image, record) in records {
-        line.n_labels.iter_mut().zip(&record.n_labels).for_each(|(sum, n)| *sum += u64::from(*n));
-        order.extend(record.scores.iter().zip(0u32..).map(|(score, place)| (*score, place, *image, *record)));
-    }
-    // Stable, so pictures stay in their order among equals.
-    order.sort_by(|a, b| by_score(a.0, b.0));
-    for (score, place, image, record) in order {
-        line.scores.push(score);
-        line.places.push(place);
-        line.images.push(image);
-        let span = place as usize * n_words..(place as usize + 1) * n_words;
-        line.tp.extend(&record.tp[span.clone()]);
-        line.fp.extend(&record.fp[span]);
-    }
-    line
+    let part = |(image, record): &(u32, &ClassRecord)| Line {
+        n_labels: record.n_labels.iter().map(|n| u64::from(*n)).collect(),
+        scores: record.scores.clone(),
+        places: (0u32..).take(record.scores.len()).collect(),
+        images: vec![*image; record.scores.len()],
+        tp: record.tp.clone(),
+        fp: record.fp.clone(),
+    };
+    let line = |records: &Vec<(u32, &ClassRecord)>| {
+        let parts: Vec<Line> = records.iter().map(part).collect();
+        Line::joined(&parts, n_areas)
+    };
+    classes.iter().map(line).collect()
 }

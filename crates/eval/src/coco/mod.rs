@@ -73,11 +73,11 @@ use crate::{EvalError, ImageCase, Result};
 /// Those of [`CocoParams::check`]; [`crate::EvalError::ClassOutOfRange`], [`crate::EvalError::InvalidArea`] and
 /// [`crate::EvalError::DuplicateImage`] for the input.
 pub fn evaluate(cases: &[ImageCase<'_>], n_classes: usize, params: &CocoParams) -> Result<CocoResult> {
-    let order = params.clone().check()?;
+    let params = params.clone().check()?;
     let mut cases = checked_by_id(cases, n_classes)?;
     // Stable, so ids decide where there are no ranks and between equal ones.
     cases.sort_by_cached_key(|case| {
-        let rank = order.rank(case.id);
+        let rank = params.rank(case.id);
         (rank.is_none(), rank)
     });
     let (mut labels, mut detections) = (Vec::new(), Vec::new());
@@ -87,8 +87,8 @@ pub fn evaluate(cases: &[ImageCase<'_>], n_classes: usize, params: &CocoParams) 
         }
         detections.extend(case.detections.iter().map(|found| DetectionRow::of(image, *found)));
     }
-    let rows = Rows { n_images: cases.len(), n_classes, labels: &labels, detections: &detections };
-    evaluate_rows(&rows, params)
+    let table = Rows { n_images: cases.len(), n_classes, labels: &labels, detections: &detections };
+    rows::evaluate_valid(&table, &params)
 }
 
 fn label_row(case: &ImageCase<'_>, image: u32, index: usize, label: &LabelledBox) -> Result<LabelRow> {

@@ -46,9 +46,13 @@ pub struct Rows<'a> {
 /// Those of [`CocoParams::check`]; [`EvalError::RowOutOfRange`] for a picture or class beyond the numbers given,
 /// [`EvalError::TooManyRows`] for more than 2^32 rows.
 pub fn evaluate_rows(rows: &Rows<'_>, params: &CocoParams) -> Result<CocoResult> {
-    let params = params.clone().check()?;
+    evaluate_valid(rows, &params.clone().check()?)
+}
+
+/// [`evaluate_rows`] after the check of the parameters.
+pub(super) fn evaluate_valid(rows: &Rows<'_>, params: &CocoValidParams) -> Result<CocoResult> {
     rows.check()?;
-    Ok(accumulate(classes(rows, &params), &params))
+    Ok(accumulate(classes(rows, params), params))
 }
 
 impl Rows<'_> {
@@ -97,7 +101,7 @@ fn classes(rows: &Rows<'_>, params: &CocoValidParams) -> Vec<ClassBits> {
         .map(|units| {
             let parts: Vec<Line> =
                 units.par_iter().map(|unit| unit.matched(&bits, params.most_detections())).collect();
-            ClassBits::new(Line::joined(&parts), params)
+            ClassBits::new(Line::joined(&parts, params.get().areas.len()), params)
         })
         .collect()
 }
@@ -296,7 +300,8 @@ mod tests {
         let parts: Vec<Line> = units.iter().map(|unit| unit.matched(&bits, 900)).collect();
         let whole =
             Unit { rows: &rows, labels: &all_labels, detections: &all_detections }.matched(&bits, 900);
-        assert_eq!(Line::joined(&parts), Line::joined(&[whole]));
+        let n_areas = params.get().areas.len();
+        assert_eq!(Line::joined(&parts, n_areas), Line::joined(&[whole], n_areas));
     }
 
     #[test]
