@@ -1,3 +1,5 @@
+use crate::CuboidFrame;
+
 /// What the vocabulary refuses, with the value found and what was expected.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -25,6 +27,24 @@ pub enum CoreError {
         found: f64,
         /// What it should have been.
         expected: &'static str,
+    },
+    /// A transform or a projection that is none.
+    #[error(
+        "{field} of the transform is {found}: expected finite numbers, a rotation and positive focal lengths"
+    )]
+    InvalidTransform {
+        /// What is at fault.
+        field: &'static str,
+        /// Its value.
+        found: f64,
+    },
+    /// A cuboid in a frame that the work at hand cannot take.
+    #[error("cuboid is in the {found:?} frame: expected {expected:?}")]
+    WrongFrame {
+        /// Frame of the cuboid.
+        found: CuboidFrame,
+        /// Frame that would do.
+        expected: CuboidFrame,
     },
     /// A stated area that is none.
     #[error("area {found}: expected a finite number of at least 0")]

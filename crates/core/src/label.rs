@@ -100,12 +100,64 @@ pub struct LabelledCuboid {
     pub annotator: Option<String>,
 }
 
+/// An object that a model proposes in a point cloud, with its confidence in `[0, 1]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RawScoredCuboid")]
+pub struct ScoredCuboid {
+    class: ClassIdx,
+    cuboid: Cuboid,
+    score: f64,
+}
+
+#[derive(Deserialize)]
+struct RawScoredCuboid {
+    class: ClassIdx,
+    cuboid: Cuboid,
+    score: f64,
+}
+
+impl TryFrom<RawScoredCuboid> for ScoredCuboid {
+    type Error = CoreError;
+
+    fn try_from(raw: RawScoredCuboid) -> Result<Self> {
+        Self::new(raw.class, raw.cuboid, raw.score)
+    }
+}
+
+impl ScoredCuboid {
+    /// # Errors
+    /// [`CoreError::InvalidScore`] when the score is NaN or outside `[0, 1]`.
+    pub fn new(class: ClassIdx, cuboid: Cuboid, score: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&score) {
+            return Err(CoreError::InvalidScore { found: score });
+        }
+        Ok(Self { class, cuboid, score })
+    }
+
+    /// Class in the project's schema.
+    pub fn class(&self) -> ClassIdx {
+        self.class
+    }
+
+    /// Where it is, in metres.
+    pub fn cuboid(&self) -> Cuboid {
+        self.cuboid
+    }
+
+    /// Confidence in `[0, 1]`.
+    pub fn score(&self) -> f64 {
+        self.score
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn scores_outside_their_range_are_refused() {
+        let cuboid = Cuboid::new([0.0; 3], [1.0; 3], 0.0, crate::CuboidFrame::Lidar).unwrap();
+        assert!(ScoredCuboid::new(ClassIdx(0), cuboid, 1.5).is_err());
         let bbox = BBox::new(0.0, 0.0, 1.0, 1.0).unwrap();
         for score in [f64::NAN, -0.1, 1.1] {
             assert!(ScoredBox::new(ClassIdx(0), bbox, score).is_err());
