@@ -12,6 +12,17 @@ pub enum EvalError {
         /// What it should have been.
         expected: &'static str,
     },
+    /// A value that the vocabulary refuses.
+    #[error(transparent)]
+    Core(#[from] labelloop_core::CoreError),
+    /// Two cuboids whose numbers are not in one frame.
+    #[error("cuboids are in the frames {first:?} and {second:?}: expected one frame")]
+    MixedFrames {
+        /// Frame of the first one.
+        first: labelloop_core::CuboidFrame,
+        /// Frame of the second one.
+        second: labelloop_core::CuboidFrame,
+    },
     /// A list of parameters without an entry.
     #[error("{name} is empty: expected at least one entry")]
     EmptyParam {
@@ -134,6 +145,36 @@ pub enum EvalError {
         /// Entries expected.
         expected: usize,
     },
+    /// A number of an object that is NaN or infinite.
+    #[error("image {image}, {what} {index}: {field} is {found}, expected a finite number")]
+    NotFinite {
+        /// The image.
+        image: String,
+        /// `label` or `detection`.
+        what: &'static str,
+        /// Its place in the image, from 0.
+        index: usize,
+        /// The number's name.
+        field: &'static str,
+        /// The value found.
+        found: f64,
+    },
+    /// A class that cannot be evaluated.
+    #[error("class {found:?}: expected {expected}")]
+    InvalidClass {
+        /// Its name.
+        found: String,
+        /// What it should have been.
+        expected: &'static str,
+    },
+    /// A class that is not among those evaluated.
+    #[error("class {found:?} is not evaluated: expected one of {known:?}")]
+    UnknownClass {
+        /// The class asked for.
+        found: String,
+        /// The classes there are.
+        known: Vec<String>,
+    },
     /// Two lists that should have been as long as each other.
     #[error("{name} has {found} entries: expected {expected}")]
     Length {
@@ -143,6 +184,61 @@ pub enum EvalError {
         found: usize,
         /// Entries expected.
         expected: usize,
+    },
+    /// A score that nothing can be ranked by.
+    #[error("sample {image}, detection {index}: score {found}, expected a finite number of at least 0")]
+    InvalidScore {
+        /// The sample.
+        image: String,
+        /// The detection's place in the sample, from 0.
+        index: usize,
+        /// The score found.
+        found: f64,
+    },
+    /// More detections in a sample than the protocol allows.
+    #[error("sample {image}: {found} detections, expected at most {max}")]
+    TooManyBoxes {
+        /// The sample.
+        image: String,
+        /// Detections found.
+        found: usize,
+        /// Detections allowed.
+        max: usize,
+    },
+    /// A cuboid in a frame that the evaluation cannot compare it in.
+    #[error("sample {image}, {what} {index}: a cuboid in frame {found:?}, expected {expected}")]
+    WrongFrame {
+        /// The sample.
+        image: String,
+        /// `label` or `detection`.
+        what: &'static str,
+        /// Its place in the sample, from 0.
+        index: usize,
+        /// The frame found.
+        found: labelloop_core::CuboidFrame,
+        /// What it should have been.
+        expected: &'static str,
+    },
+    /// A box on the map without its place as seen from the vehicle, where boxes beyond a range are to be left out.
+    #[error(
+        "sample {image}, {what} {index}: distance from the vehicle is unknown, expected a translation from it, boxes in \
+         its frame, or no filter by range"
+    )]
+    UnknownRange {
+        /// The sample.
+        image: String,
+        /// `label` or `detection`.
+        what: &'static str,
+        /// Its place in the sample, from 0.
+        index: usize,
+    },
+    /// A distance that is not evaluated.
+    #[error("distance {found} is not among those evaluated, {known:?}")]
+    UnknownDistance {
+        /// The distance asked for.
+        found: f64,
+        /// The distances there are.
+        known: Vec<f64>,
     },
 }
 
