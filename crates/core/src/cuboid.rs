@@ -138,6 +138,11 @@ impl Cuboid {
                 return Err(CoreError::InvalidCuboid { field, found, expected: "a finite number above 0" });
             }
         }
+        let volume: f64 = size.iter().product();
+        if !volume.is_normal() {
+            let expected = "a volume that a number can hold";
+            return Err(CoreError::InvalidCuboid { field: "volume", found: volume, expected });
+        }
         Ok(Self { position, origin, size, rotation: rotation.check()?, frame })
     }
 
@@ -296,6 +301,7 @@ mod tests {
         assert!(Cuboid::new([0.0; 3], [1.0, 1.0, 1.0], f64::NAN, LIDAR).is_err());
         assert!(Cuboid::new([0.0; 3], [1.0, f64::INFINITY, 1.0], 0.0, LIDAR).is_err());
         assert!(Cuboid::new([0.0, f64::NAN, 0.0], [1.0; 3], 0.0, LIDAR).is_err());
+        assert!(Cuboid::new([0.0; 3], [1e200; 3], 0.0, LIDAR).is_err(), "its volume is infinite");
     }
 
     #[test]

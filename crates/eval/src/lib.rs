@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod assign;
 pub mod bootstrap;
 pub mod calibration;
 mod case;
@@ -12,6 +13,7 @@ pub mod fiftyone;
 pub mod matching;
 pub mod multiplicity;
 mod overlap;
+pub mod overlap3;
 pub mod slices;
 pub mod threshold;
 pub mod tide;

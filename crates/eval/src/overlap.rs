@@ -1,5 +1,7 @@
 use labelloop_core::BBox;
 
+use crate::assign::{Link, Links, Rule, greedy};
+
 /// COCO's overlap of a detection with a label, see [`Edges::overlap_with`].
 pub(crate) fn coco_overlap(detection: BBox, label: BBox, is_crowd: bool) -> f64 {
     Edges::new(label, is_crowd).overlap_with(&Edges::new(detection, false))
@@ -42,12 +44,7 @@ impl Edges {
 
 /// Detections of one class in one picture, best score first, with the labels of that class they may be matched to.
 #[derive(Debug, Default)]
-pub(crate) struct Candidates {
-    /// Labels that overlap enough with detection `d`, as (label, overlap) in order of labels.
-    pairs: Vec<(u32, f64)>,
-    /// Where the pairs of detection `d` begin; one entry more than detections.
-    starts: Vec<usize>,
-}
+pub(crate) struct Candidates(Links);
 
 /// The label, by its place in the class, that a detection was matched to.
 pub(crate) type Match = Option<u32>;
@@ -55,52 +52,55 @@ pub(crate) type Match = Option<u32>;
 impl Candidates {
     /// Pairs with an overlap of at least `least`, O(detections x labels).
     pub(crate) fn new(detections: &[BBox], labels: &[BBox], crowd: &[bool], least: f64) -> Self {
-        let mut found = Self { pairs: Vec::new(), starts: vec![0] };
+        let mut links = Links::default();
         for detection in detections {
-            for (i, (label, is_crowd)) in (0u32..).zip(labels.iter().zip(crowd)) {
-                let overlap = coco_overlap(*detection, *label, *is_crowd);
-                if least <= overlap {
-                    found.pairs.push((i, overlap));
-                }
-            }
-            found.starts.push(found.pairs.len());
+            let of = |(partner, (label, is_crowd)): (u32, (&BBox, &bool))| {
+                let closeness = coco_overlap(*detection, *label, *is_crowd);
+                (least <= closeness).then_some(Link { partner, closeness })
+            };
+            links.push((0..).zip(labels.iter().zip(crowd)).filter_map(of));
         }
-        found
+        Self(links)
     }
 
     /// Greedy matching of COCO at one threshold: detections in order take the label of the largest overlap that is
     /// still free, of equal ones the last; labels to be ignored only where no other one fits; crowds any number of
     /// times.
     pub(crate) fn assign(&self, threshold: f64, ignored: &[bool], crowd: &[bool], out: &mut Vec<Match>) {
-        let mut taken = vec![false; ignored.len()];
+        let rule = CocoRule { threshold: effective_threshold(threshold), ignored, crowd };
         out.clear();
-        for span in self.starts.windows(2) {
-            let pairs = &self.pairs[span[0]..span[1]];
-            let best = best_of(pairs, threshold, |i| !ignored[i] && !taken[i])
-                .or_else(|| best_of(pairs, threshold, |i| ignored[i] && (crowd[i] || !taken[i])));
-            if let Some(i) = best {
-                taken[i as usize] = true;
-            }
-            out.push(best);
-        }
+        let order = 0..self.0.n_objects();
+        greedy(&self.0, order, &mut vec![false; ignored.len()], &rule, |_, link| {
+            out.push(link.map(|l| l.partner));
+        });
+    }
+}
+
+struct CocoRule<'a> {
+    threshold: f64,
+    ignored: &'a [bool],
+    crowd: &'a [bool],
+}
+
+impl Rule for CocoRule<'_> {
+    fn prefers(&self, _detection: usize, link: &Link, best: Option<&Link>) -> bool {
+        let is_ignored = |l: &Link| self.ignored[l.partner as usize];
+        self.threshold <= link.closeness
+            && best.is_none_or(|best| match (is_ignored(link), is_ignored(best)) {
+                (false, true) => true,
+                (true, false) => false,
+                _ => best.closeness <= link.closeness,
+            })
+    }
+
+    fn is_shared(&self, label: u32) -> bool {
+        self.crowd[label as usize]
     }
 }
 
 /// The threshold as the protocol compares it: an overlap of one must pass a threshold of one in spite of rounding.
 pub(crate) fn effective_threshold(threshold: f64) -> f64 {
     threshold.min(1.0 - 1e-10)
-}
-
-fn best_of(pairs: &[(u32, f64)], threshold: f64, is_free: impl Fn(usize) -> bool) -> Match {
-    let mut least = effective_threshold(threshold);
-    let mut best = None;
-    for (i, overlap) in pairs {
-        if is_free(*i as usize) && least <= *overlap {
-            least = *overlap;
-            best = Some(*i);
-        }
-    }
-    best
 }
 
 #[cfg(test)]
