@@ -9,6 +9,7 @@ mod files;
 mod json;
 mod kept;
 pub mod kitti;
+pub mod kitti_rows;
 pub mod label_studio;
 mod loss;
 mod named;
