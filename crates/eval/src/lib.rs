@@ -12,6 +12,7 @@ pub mod failures;
 pub mod fiftyone;
 pub mod matching;
 pub mod multiplicity;
+pub mod nuscenes;
 mod overlap;
 pub mod overlap3;
 pub mod slices;
