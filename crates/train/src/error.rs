@@ -90,7 +90,7 @@ pub enum TrainError {
     #[error("the stride is chosen when fitting: expected parameters with a stride to work with features")]
     StrideNotSettled,
     /// Nothing was added before the fit.
-    #[error("nothing was added to the learner: expected at least one labelled picture")]
+    #[error("nothing was added to the learner: expected at least one labelled sample")]
     NothingAdded,
     /// Pictures were added, and none shows an object.
     #[error("{n_images} pictures without a usable label: expected at least one object")]
@@ -98,6 +98,17 @@ pub enum TrainError {
         /// Pictures added.
         n_images: usize,
     },
+    /// Clouds were given, and no label has points that stand together.
+    #[error("{n_scans} clouds with {n_cuboids} labels, none of them around a cluster of points: expected at least one")]
+    NoUsableCuboid {
+        /// Clouds given.
+        n_scans: usize,
+        /// Labels in them.
+        n_cuboids: usize,
+    },
+    /// The caller asked for an early end.
+    #[error(transparent)]
+    Cancelled(#[from] labelloop_core::Cancelled),
     /// The normal equations could not be solved.
     #[error(
         "the normal equations of the {what} are not positive definite: expected a larger lambda than {lambda}"

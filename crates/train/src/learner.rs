@@ -12,7 +12,7 @@ use crate::{GridDetector, GridFeatures, GridPartial, GridValidParams, Result, Tr
 /// Pictures whose partials are held at once while adding in parallel; bounds the memory.
 const BATCH: usize = 16;
 /// More classes than this would need sums of gigabytes.
-const MOST_CLASSES: usize = 10_000;
+pub(crate) const MOST_CLASSES: usize = 10_000;
 
 /// Learns the built-in detector from labelled pictures.
 ///

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cloud;
 mod decode;
 mod detector;
 mod error;
@@ -12,6 +13,7 @@ mod partial;
 mod solve;
 mod store;
 
+pub use cloud::{CloudDetector, CloudDetectorParams, CloudDetectorValidParams, CloudScan};
 pub use detector::GridDetector;
 pub use error::{ParamError, Result, TrainError};
 pub use features::GridFeatures;

@@ -82,7 +82,7 @@ impl GridParams {
     }
 }
 
-fn in_range(
+pub(crate) fn in_range(
     name: &'static str,
     found: f64,
     low: f64,

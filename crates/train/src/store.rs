@@ -97,12 +97,12 @@ fn arrays(bytes: &[u8], n_features: usize, n_classes: usize) -> Result<(Array2<f
     Ok((shaped(n_features, n_outputs, values)?, shaped(n_classes, N_BOX, class_boxes)?))
 }
 
-fn refuse(reason: &str) -> TrainError {
+pub(crate) fn refuse(reason: &str) -> TrainError {
     TrainError::NotADetector { reason: reason.to_owned() }
 }
 
 /// Fowler, Noll and Vo's 64-bit sum, variant 1a: notices damage, not malice.
-fn fnv(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xCBF2_9CE4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01B3))
 }
 
