@@ -115,26 +115,23 @@ mod tests {
         SampleId::new(text).unwrap()
     }
 
+    fn check(labels: &[Label], detections: &[Detection]) -> Result<()> {
+        Frame { id: &id("000007"), labels, detections }.check()
+    }
+
     #[test]
     fn numbers_that_are_none_are_refused_with_their_place() {
-        let id = id("000007");
         let good = Detection::new("Car", None, None, -1e300);
-        let frame = |labels, detections| Frame { id: &id, labels, detections };
-        assert!(frame(&[], std::slice::from_ref(&good)).check().is_ok());
+        assert!(check(&[], std::slice::from_ref(&good)).is_ok());
         for bad in [f64::NAN, f64::INFINITY] {
-            let detections = [good.clone(), Detection { score: bad, ..good.clone() }];
-            let said = frame(&[], &detections).check().unwrap_err().to_string();
-            assert!(said.starts_with("image 000007, detection 1: score is"), "{said}");
-            let detections = [Detection { alpha: Some(bad), ..good.clone() }];
-            assert!(frame(&[], &detections).check().is_err());
+            let said = check(&[], &[good.clone(), Detection { score: bad, ..good.clone() }]).unwrap_err();
+            assert!(said.to_string().starts_with("image 000007, detection 1: score is"), "{said}");
+            assert!(check(&[], &[Detection { alpha: Some(bad), ..good.clone() }]).is_err());
             for label in [
                 Label { alpha: Some(bad), ..Label::new("Car", None, None) },
                 Label { truncation: bad, ..Label::new("Car", None, None) },
             ] {
-                assert!(matches!(
-                    frame(&[label], &[]).check(),
-                    Err(EvalError::NotFinite { what: "label", .. })
-                ));
+                assert!(matches!(check(&[label], &[]), Err(EvalError::NotFinite { what: "label", .. })));
             }
         }
     }

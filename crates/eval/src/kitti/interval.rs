@@ -68,3 +68,106 @@ pub fn ci(
     let draws: Vec<f64> = draws.filter_map(|draw| value(&units.draw(params.seed, draw))).collect();
     Ok(Interval::new(whole, draws, params.confidence, units.n_groups))
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, Seed};
+
+    use super::*;
+    use crate::EvalError;
+    use crate::kitti::{Detection, Frame, KittiParams, Label, observe_all};
+
+    const WHICH: (&str, Metric, Recall, Difficulty) = ("Car", Metric::Bbox, Recall::R40, Difficulty::Easy);
+
+    /// Sixty frames of six recordings; the more right the higher the recording's number.
+    fn records() -> (Partial, BTreeMap<SampleId, GroupKey>) {
+        let bbox = |x| Some(BBox::new(x, 0.0, 60.0, 60.0).unwrap());
+        let labels = [Label { alpha: Some(0.0), ..Label::new("Car", bbox(0.0), None) }];
+        let ids: Vec<SampleId> = (0..60).map(|i| SampleId::new(format!("{i:02}")).unwrap()).collect();
+        let found: Vec<[Detection; 1]> = (0..60)
+            .map(|i| {
+                let x = if i % 10 <= i / 10 { 0.0 } else { 500.0 };
+                let score = f64::from(i * 37 % 60);
+                [Detection { alpha: Some(0.3), ..Detection::new("Car", bbox(x), None, score) }]
+            })
+            .collect();
+        let frames: Vec<_> =
+            ids.iter().zip(&found).map(|(id, d)| Frame { id, labels: &labels, detections: d }).collect();
+        let groups = ids.iter().map(|id| (id.clone(), GroupKey::new(&id.as_str()[..1]).unwrap())).collect();
+        (observe_all(&frames, &KittiParams::default()).unwrap(), groups)
+    }
+
+    #[test]
+    fn intervals_hold_the_value_and_do_not_depend_on_order() {
+        let (records, groups) = records();
+        for metric in [Metric::Bbox, Metric::Aos] {
+            let which = (WHICH.0, metric, WHICH.2, WHICH.3);
+            let interval = ci(&records, Some(&groups), which, &BootstrapParams::default()).unwrap();
+            assert!(interval.low < interval.value && interval.value < interval.high, "{interval:?}");
+            assert_eq!((interval.n_groups, interval.n_draws), (6, 200));
+            let mut turned = records.select(|id| "30" <= id.as_str());
+            turned.merge(records.select(|id| id.as_str() < "30")).unwrap();
+            assert_eq!(ci(&turned, Some(&groups), which, &BootstrapParams::default()).unwrap(), interval);
+        }
+    }
+
+    #[test]
+    fn recordings_are_drawn_as_a_whole() {
+        let (records, groups) = records();
+        let width = |groups| {
+            let params = BootstrapParams { seed: Seed::new(3), n_draws: 400, ..BootstrapParams::default() };
+            let interval = ci(&records, groups, WHICH, &params).unwrap();
+            interval.high.unwrap() - interval.low.unwrap()
+        };
+        assert!(width(None) < width(Some(&groups)), "recordings differ more than frames drawn at random");
+    }
+
+    #[test]
+    fn what_does_not_exist_has_no_interval() {
+        let (records, groups) = records();
+        let which = ("Car", Metric::Cuboid, Recall::R11, Difficulty::Hard);
+        let interval = ci(&records, Some(&groups), which, &BootstrapParams::default()).unwrap();
+        assert_eq!((interval.value, interval.low, interval.n_draws), (None, None, 0));
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_is_refused() {
+        let (records, _) = records();
+        let params = BootstrapParams::default();
+        let missing = ci(&records, Some(&BTreeMap::new()), WHICH, &params);
+        assert!(matches!(missing, Err(EvalError::MissingGroup { .. })));
+        let which = ("Tram", WHICH.1, WHICH.2, WHICH.3);
+        assert!(matches!(ci(&records, None, which, &params), Err(EvalError::UnknownClass { .. })));
+        assert!(ci(&records, None, WHICH, &BootstrapParams { n_draws: 0, ..params }).is_err());
+    }
+
+    #[test]
+    fn weights_are_repeated_frames() {
+        let (records, groups) = records();
+        let times = [0u32, 3, 1, 0, 2, 1];
+        let ids: Vec<&SampleId> = records.frame_ids().collect();
+        let units = Units::of(&ids, Some(&groups)).unwrap();
+        let group_of: Vec<usize> = ids.iter().map(|id| units.group(id)).collect();
+        let weighted =
+            Sampler::new(&records, 0, 0, Difficulty::Easy, Some(&group_of)).curves(&times).unwrap().0;
+        let mut repeated: Option<Partial> = None;
+        let json = serde_json::to_value(&records).unwrap();
+        for (group, n) in times.iter().enumerate() {
+            for copy in 0..*n {
+                // The same records under new names.
+                let mut copied = json.clone();
+                let frames = json["frames"].as_object().unwrap().iter();
+                let frames = frames.filter(|(id, _)| id.starts_with(&group.to_string()));
+                copied["frames"] =
+                    frames.map(|(id, record)| (format!("{id}-{copy}"), record.clone())).collect();
+                let copied: Partial = serde_json::from_value(copied).unwrap();
+                match &mut repeated {
+                    Some(all) => all.merge(copied).unwrap(),
+                    None => repeated = Some(copied),
+                }
+            }
+        }
+        let whole = repeated.unwrap().finish().unwrap();
+        assert_eq!(whole.classes[0].curve(Metric::Bbox, Difficulty::Easy), Some(&weighted));
+    }
+}

@@ -109,7 +109,8 @@ impl<'a> Problem<'a> {
             }));
         };
         let mut taken = vec![false; self.detections.len()];
-        greedy(&self.links, 0..self.asking.len(), &mut taken, |_, link, best| prefers(link, best), found);
+        let rule = |_: usize, link: &Link, best: Option<&Link>| prefers(link, best);
+        greedy(&self.links, 0..self.asking.len(), &mut taken, &rule, found);
         pairs
     }
 
@@ -183,4 +184,101 @@ struct Found {
     similarity: f64,
     /// Detections that would be held against the detector had they found no label.
     acquitted: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, SampleId};
+
+    use super::*;
+    use crate::kitti::view::Words;
+    use crate::kitti::{Detection, Frame, KittiParams, Label};
+
+    fn at(x: f64, height: f64) -> Option<BBox> {
+        Some(BBox::from_corners(x, 0.0, x + 100.0, height).unwrap())
+    }
+
+    fn car(x: f64, height: f64, score: f64) -> Detection {
+        Detection { alpha: Some(0.0), ..Detection::new("Car", at(x, height), None, score) }
+    }
+
+    fn label(class: &str, x: f64, height: f64) -> Label {
+        Label { alpha: Some(0.0), ..Label::new(class, at(x, height), None) }
+    }
+
+    /// Curve of boxes of cars at the easy difficulty.
+    fn easy(labels: &[Label], detections: &[Detection]) -> FrameCurve {
+        let id = SampleId::new("a").unwrap();
+        let params = KittiParams::default().check().unwrap();
+        let words = Words::new(&params);
+        let frame = Frame { id: &id, labels, detections };
+        let view = View::new(&frame, &params, &words, None).unwrap();
+        let standings = Standings::new(&view, 0, Difficulty::Easy, 0);
+        Problem::new(&view, 0, 0, &standings).curve()
+    }
+
+    fn steps(curve: &FrameCurve) -> Vec<(f64, u32, u32)> {
+        curve.steps.iter().map(|s| (s.score, s.tp, s.fp)).collect()
+    }
+
+    #[test]
+    fn thresholds_come_from_the_surest_and_counts_from_the_closest() {
+        let curve = easy(
+            &[label("Car", 0.0, 50.0)],
+            &[car(5.0, 50.0, 0.9), car(0.0, 50.0, 0.4), car(300.0, 50.0, 0.6)],
+        );
+        assert_eq!((curve.n_valid, curve.scores.as_slice()), (1, [0.9].as_slice()));
+        assert_eq!(steps(&curve), [(0.9, 1, 0), (0.6, 1, 1), (0.4, 1, 2)]);
+        assert!(curve.steps.iter().all(|s| s.similarity == 1.0));
+    }
+
+    #[test]
+    fn an_overlap_of_the_minimum_is_not_enough() {
+        // Seven tenths of a box that holds the other one.
+        let wide = Label::new("Car", Some(BBox::new(0.0, 0.0, 100.0, 100.0).unwrap()), None);
+        let found =
+            |height: f64| Detection::new("Car", Some(BBox::new(0.0, 0.0, 100.0, height).unwrap()), None, 1.0);
+        assert_eq!(steps(&easy(std::slice::from_ref(&wide), &[found(70.0)])), [(1.0, 0, 1)]);
+        assert_eq!(steps(&easy(&[wide], &[found(70.1)])), [(1.0, 1, 0)]);
+    }
+
+    #[test]
+    fn neighbours_and_low_detections_count_neither_way() {
+        let van = easy(&[label("Van", 0.0, 50.0)], &[car(0.0, 50.0, 0.9)]);
+        assert_eq!((van.n_valid, steps(&van)), (0, vec![]));
+        let low = easy(&[label("Car", 0.0, 41.0)], &[car(0.0, 39.0, 0.9)]);
+        assert_eq!((low.n_valid, low.scores.len(), steps(&low)), (1, 0, vec![]));
+        let of_another_class = Detection { class: "Tram".to_owned(), ..car(0.0, 39.0, 0.9) };
+        let both = easy(&[label("Car", 0.0, 41.0)], &[of_another_class, car(0.0, 40.0, 0.5)]);
+        assert_eq!((both.scores.len(), steps(&both)), (0, vec![(0.5, 1, 0)]), "the surest is the low one");
+    }
+
+    #[test]
+    fn a_detection_that_counts_takes_the_place_of_one_that_does_not() {
+        let labels = [label("Car", 0.0, 40.0)];
+        let curve = easy(&labels, &[car(0.0, 39.5, 0.9), car(10.0, 40.0, 0.8)]);
+        assert_eq!(steps(&curve), [(0.8, 1, 0)]);
+    }
+
+    #[test]
+    fn regions_left_out_excuse_what_lies_in_them() {
+        let labels = [label("dontcare", 0.0, 100.0)];
+        assert_eq!(steps(&easy(&labels, &[car(20.0, 50.0, 0.9)])), []);
+        assert_eq!(
+            steps(&easy(&labels, &[car(30.0, 50.0, 0.9)])),
+            [(0.9, 0, 1)],
+            "seven tenths are not enough"
+        );
+    }
+
+    #[test]
+    fn equal_scores_are_one_step_and_the_first_of_equals_is_taken() {
+        let labels = [label("Car", 0.0, 50.0), label("Car", 5.0, 50.0)];
+        let curve = easy(
+            &labels,
+            &[car(0.0, 50.0, 0.5), car(0.0, 50.0, 0.5), car(0.0, 50.0, -0.0), car(5.0, 50.0, 0.0)],
+        );
+        assert_eq!(curve.scores, [0.5, 0.5]);
+        assert_eq!(steps(&curve), [(0.5, 2, 0), (0.0, 2, 2)]);
+    }
 }

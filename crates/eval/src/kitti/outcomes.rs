@@ -165,3 +165,89 @@ fn detection(i: usize, standings: &Standings, pair: Option<&Pair>, is_covered: b
         (Standing::Counts, Some((gt_idx, overlap, _))) => DetectionOutcome::Matched { gt_idx, overlap },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, SampleId};
+
+    use super::*;
+    use crate::EvalError;
+    use crate::kitti::{Detection, Label};
+
+    fn at(x: f64, height: f64) -> Option<BBox> {
+        Some(BBox::from_corners(x, 0.0, x + 100.0, height).unwrap())
+    }
+
+    fn of(labels: &[Label], detections: &[Detection], min_score: f64) -> FrameOutcomes {
+        let id = SampleId::new("a").unwrap();
+        let frame = Frame { id: &id, labels, detections };
+        outcomes(&frame, "car", Difficulty::Easy, Metric::Bbox, min_score, &KittiParams::default()).unwrap()
+    }
+
+    #[test]
+    fn every_object_has_an_outcome_with_its_reason() {
+        let labels = [
+            Label::new("Car", at(0.0, 50.0), None),
+            Label::new("Van", at(200.0, 50.0), None),
+            Label::new("Car", at(400.0, 50.0), None),
+            Label::new("Pedestrian", at(600.0, 50.0), None),
+            Label::new("DontCare", at(800.0, 50.0), None),
+            Label { occlusion: 2, ..Label::new("Car", at(1000.0, 50.0), None) },
+            Label::new("Car", at(1200.0, 40.0), None),
+        ];
+        let car = |x, height, score| Detection::new("Car", at(x, height), None, score);
+        let detections = [
+            car(0.0, 50.0, 0.9),
+            car(200.0, 50.0, 0.9),
+            car(400.0, 50.0, 0.1),
+            Detection::new("Cyclist", at(600.0, 50.0), None, 0.9),
+            car(800.0, 50.0, 0.9),
+            car(300.0, 50.0, 0.9),
+            car(1200.0, 39.0, 0.9),
+        ];
+        let found = of(&labels, &detections, 0.5);
+        let (dt_idx, overlap, reason) = (6, 39.0 / 40.0, FilterReason::BelowMinHeight);
+        assert_eq!(
+            found.labels,
+            [
+                LabelOutcome::Matched { dt_idx: 0, overlap: 1.0 },
+                LabelOutcome::Ignored { reason: FilterReason::Neighbour, dt_idx: Some(1) },
+                LabelOutcome::Missed,
+                LabelOutcome::OtherClass,
+                LabelOutcome::OtherClass,
+                LabelOutcome::Ignored { reason: FilterReason::Occluded, dt_idx: None },
+                LabelOutcome::FoundByIgnored { dt_idx, overlap, reason },
+            ]
+        );
+        assert_eq!(
+            found.detections,
+            [
+                DetectionOutcome::Matched { gt_idx: 0, overlap: 1.0 },
+                DetectionOutcome::OnIgnored { gt_idx: 1, overlap: 1.0, reason: FilterReason::Neighbour },
+                DetectionOutcome::BelowScore,
+                DetectionOutcome::OtherClass,
+                DetectionOutcome::DontCare,
+                DetectionOutcome::False,
+                DetectionOutcome::Ignored { reason, gt_idx: Some(6) },
+            ]
+        );
+    }
+
+    #[test]
+    fn outcomes_are_stored_as_words() {
+        let found = of(&[Label::new("Car", at(0.0, 50.0), None)], &[], 0.0);
+        assert_eq!(serde_json::to_string(&found).unwrap(), r#"{"labels":["missed"],"detections":[]}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_is_refused() {
+        let id = SampleId::new("a").unwrap();
+        let params = KittiParams::default();
+        let frame = Frame { id: &id, labels: &[], detections: &[] };
+        let tram = outcomes(&frame, "Tram", Difficulty::Easy, Metric::Bbox, 0.0, &params);
+        assert!(matches!(tram, Err(EvalError::UnknownClass { .. })));
+        let detections = [Detection::new("Car", None, None, f64::NAN)];
+        let frame = Frame { detections: &detections, ..frame };
+        assert!(outcomes(&frame, "Car", Difficulty::Easy, Metric::Bbox, 0.0, &params).is_err());
+    }
+}

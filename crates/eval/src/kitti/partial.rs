@@ -167,3 +167,80 @@ impl TryFrom<RawPartial> for Partial {
         Ok(Self { params, slice: raw.slice, frames: raw.frames })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::BBox;
+
+    use super::*;
+    use crate::kitti::{Detection, Label};
+
+    fn partial(id: &str, params: &KittiParams) -> Partial {
+        let id = SampleId::new(id).unwrap();
+        let bbox = Some(BBox::new(0.0, 0.0, 50.0, 50.0).unwrap());
+        let labels = [Label::new("Car", bbox, None)];
+        let detections = [0.5, 0.9].map(|score| Detection::new("Car", bbox, None, score));
+        observe(&Frame { id: &id, labels: &labels, detections: &detections }, params).unwrap()
+    }
+
+    #[test]
+    fn the_same_frame_twice_is_refused_and_changes_nothing() {
+        let params = KittiParams::default();
+        let mut merged = partial("a", &params);
+        let before = merged.clone();
+        assert!(matches!(merged.merge(partial("a", &params)), Err(EvalError::DuplicateImage { .. })));
+        assert_eq!(merged, before);
+        assert!(merged.replace(partial("a", &params)).is_ok());
+        assert_eq!((merged.n_frames(), merged.params()), (1, &params));
+    }
+
+    #[test]
+    fn other_parameters_and_slices_are_refused() {
+        let params = KittiParams::default();
+        let mut merged = partial("a", &params);
+        let other = partial("b", &KittiParams::loose());
+        assert_eq!(merged.merge(other), Err(EvalError::IncompatiblePartials { what: "parameters" }));
+        let other = Partial { slice: Some("range 0 to 20 m".to_owned()), ..partial("b", &params) };
+        assert_eq!(merged.replace(other), Err(EvalError::IncompatiblePartials { what: "slice" }));
+    }
+
+    #[test]
+    fn a_selection_is_what_was_selected() {
+        let params = KittiParams::default();
+        let mut merged = partial("a", &params);
+        merged.merge(partial("b", &params)).unwrap();
+        assert_eq!(merged.select(|id| id.as_str() == "b"), partial("b", &params));
+        assert_eq!(merged.select(|_| false).finish().unwrap().n_frames, 0);
+    }
+
+    #[test]
+    fn stored_records_come_back_and_damaged_ones_are_refused() {
+        let whole = partial("a", &KittiParams::default());
+        let json = serde_json::to_value(&whole).unwrap();
+        assert_eq!(serde_json::from_value::<Partial>(json.clone()).unwrap(), whole);
+        let curve = "/frames/a/0/curves/0/0";
+        let damages: [(String, serde_json::Value); 8] = [
+            ("/frames/a/0/class".into(), 7.into()),
+            ("/frames/a/0/totals/n_labels_without_alpha".into(), 7.into()),
+            ("/frames/a/0/totals/n_detections_with_bbox".into(), 7.into()),
+            (format!("{curve}/n_valid"), 0.into()),
+            (format!("{curve}/scores"), vec![0.5, 0.9].into()),
+            (format!("{curve}/steps/0/tp"), 2.into()),
+            (format!("{curve}/steps/0/score"), 0.1.into()),
+            (format!("{curve}/steps/0/similarity"), 3.0.into()),
+        ];
+        for (place, value) in damages {
+            let mut bad = json.clone();
+            *bad.pointer_mut(&place).unwrap() = value;
+            let said = serde_json::from_value::<Partial>(bad).unwrap_err().to_string();
+            assert!(said.contains("image a is damaged"), "{place}: {said}");
+        }
+        let mut bad = json.clone();
+        *bad.pointer_mut("/params/warn_share").unwrap() = 7.into();
+        assert!(serde_json::from_value::<Partial>(bad).is_err());
+        let mut bad = json.clone();
+        let record = bad["frames"]["a"][0].clone();
+        bad["frames"]["a"].as_array_mut().unwrap().push(record);
+        assert!(serde_json::from_value::<Partial>(bad).unwrap_err().to_string().contains("do not ascend"));
+    }
+}

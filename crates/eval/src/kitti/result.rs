@@ -195,3 +195,121 @@ fn removes_most(
     let class = class.to_owned();
     is_most.then_some(KittiWarning::FilterRemovesMost { class, what, removed, of, reason: *reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::{BBox, Cuboid, CuboidFrame, SampleId};
+
+    use super::*;
+    use crate::kitti::{Detection, Frame, Label, evaluate};
+
+    fn bbox() -> Option<BBox> {
+        Some(BBox::new(0.0, 0.0, 60.0, 60.0).unwrap())
+    }
+
+    fn cuboid() -> Option<Cuboid> {
+        Some(Cuboid::new([10.0, 0.0, 0.0], [4.0, 2.0, 1.5], 0.0, CuboidFrame::Lidar).unwrap())
+    }
+
+    /// Fifty frames with the same content.
+    fn fifty(labels: &[Label], detections: &[Detection], params: &KittiParams) -> KittiResult {
+        let ids: Vec<SampleId> = (0..50).map(|i| SampleId::new(format!("{i:02}")).unwrap()).collect();
+        let frames: Vec<_> = ids.iter().map(|id| Frame { id, labels, detections }).collect();
+        evaluate(&frames, params).unwrap()
+    }
+
+    fn easy(result: &KittiResult) -> [Option<f64>; 4] {
+        Metric::ALL.map(|metric| result.ap("Car", metric, Recall::R40, Difficulty::Easy))
+    }
+
+    #[test]
+    fn point_clouds_without_pictures_do_not_score_0_in_silence() {
+        let labels = [Label::new("Car", None, cuboid())];
+        let found = [Detection::new("Car", None, cuboid(), 0.5)];
+        let official = fifty(&labels, &found, &KittiParams::default());
+        assert_eq!(easy(&official), [None; 4]);
+        let lost = |what| KittiWarning::FilterRemovesMost {
+            class: "Car".to_owned(),
+            what,
+            removed: 50,
+            of: 50,
+            reason: FilterReason::NoBox2d,
+        };
+        assert_eq!(official.warnings, [lost(Filtered::Labels), lost(Filtered::Detections)]);
+        let counts = FilterCounts::from([(FilterReason::NoBox2d, 50)]);
+        assert_eq!(official.classes[0].filtered_labels, [counts.clone(), counts.clone(), counts.clone()]);
+        assert_eq!(official.classes[0].filtered_detections[0], counts);
+
+        let params = KittiParams { filter: BoxFilter::None, ..KittiParams::default() };
+        let open = fifty(&labels, &found, &params);
+        assert_eq!(easy(&open), [None, Some(100.0), Some(100.0), None]);
+        assert!(open.warnings.is_empty(), "{:?}", open.warnings);
+    }
+
+    #[test]
+    fn detections_without_boxes_against_labels_with_them_are_told() {
+        let labels = [Label::new("Car", bbox(), cuboid())];
+        let result = fifty(&labels, &[Detection::new("Car", None, cuboid(), 0.5)], &KittiParams::default());
+        assert_eq!(easy(&result), [None; 4]);
+        assert!(result.warnings.iter().any(|w| w.to_string()
+            == "Car: 50 of 50 detections count at no difficulty, most of them without a 2D box"));
+        let flat = fifty(&labels, &[Detection::new("Car", bbox(), None, 0.5)], &KittiParams::default());
+        assert_eq!(easy(&flat), [Some(100.0), None, None, None]);
+        assert_eq!(flat.warnings, [KittiWarning::NoCuboids { class: "Car".to_owned(), n_detections: 50 }]);
+    }
+
+    #[test]
+    fn a_detector_that_finds_nothing_has_a_precision_of_0() {
+        let label = Label { alpha: Some(0.0), ..Label::new("Car", bbox(), cuboid()) };
+        assert_eq!(easy(&fifty(&[label], &[], &KittiParams::default())), [Some(0.0); 4]);
+    }
+
+    #[test]
+    fn orientation_needs_every_angle() {
+        let label = Label { alpha: Some(1.0), ..Label::new("Car", bbox(), cuboid()) };
+        let found = Detection { alpha: Some(1.0), ..Detection::new("Car", bbox(), cuboid(), 0.5) };
+        let backward = Detection { alpha: Some(1.0 + std::f64::consts::PI), ..found.clone() };
+        let params = KittiParams::default();
+        assert_eq!(easy(&fifty(std::slice::from_ref(&label), &[found.clone()], &params)), [Some(100.0); 4]);
+        let turned = fifty(std::slice::from_ref(&label), &[backward], &params);
+        assert_eq!(easy(&turned), [Some(100.0), Some(100.0), Some(100.0), Some(0.0)]);
+        let blind = fifty(&[label], &[Detection { alpha: None, ..found }], &params);
+        assert_eq!(easy(&blind)[3], None);
+        let expected = KittiWarning::NoOrientation { class: "Car".to_owned(), n_labels: 0, n_detections: 50 };
+        assert_eq!(blind.warnings, [expected]);
+    }
+
+    #[test]
+    fn few_labels_are_told() {
+        let id = SampleId::new("a").unwrap();
+        let labels = vec![Label::new("Car", bbox(), None); 2];
+        let result =
+            evaluate(&[Frame { id: &id, labels: &labels, detections: &[] }], &KittiParams::default())
+                .unwrap();
+        let said: Vec<String> = result.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 3, "one for each difficulty");
+        assert_eq!(
+            said[0],
+            "Car, easy: 2 labels to find, less than 41: no detector exceeds 2.50 (R40) or 9.09 (R11)"
+        );
+    }
+
+    #[test]
+    fn results_are_printed_and_stored() {
+        let labels = [Label::new("Car", bbox(), cuboid())];
+        let result = fifty(&labels, &[Detection::new("Car", bbox(), cuboid(), 0.5)], &KittiParams::default());
+        let text = result.to_string();
+        assert!(text.lines().nth(1).unwrap().starts_with("Car         bbox      100.0000"), "{text}");
+        assert!(text.lines().nth(4).unwrap().trim_end().ends_with('-'), "{text}");
+        let json = serde_json::to_string(&result).unwrap();
+        assert_eq!(serde_json::from_str::<KittiResult>(&json).unwrap(), result);
+        assert_eq!(result.ap("Tram", Metric::Bbox, Recall::R40, Difficulty::Easy), None);
+        assert!(result.class("CAR").is_some());
+    }
+
+    #[test]
+    fn no_frame_has_no_numbers() {
+        let result = evaluate(&[], &KittiParams::default()).unwrap();
+        assert_eq!((easy(&result), result.warnings.len(), result.n_frames), ([None; 4], 0, 0));
+    }
+}
