@@ -76,6 +76,14 @@ pub(crate) fn without_words(text: String, notes: &mut Notes) -> Result<String> {
     Ok(text)
 }
 
+/// The same for formats that mean something by such words.
+pub(crate) fn words_as_texts(text: String) -> String {
+    if !text.contains("NaN") && !text.contains("Infinity") {
+        return text;
+    }
+    quote_non_numbers(&text).0
+}
+
 fn quote_non_numbers(text: &str) -> (String, Vec<usize>) {
     let mut out = String::with_capacity(text.len());
     let (mut lines, mut line, mut in_string, mut skip) = (Vec::new(), 1, false, 0);

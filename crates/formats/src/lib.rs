@@ -13,6 +13,7 @@ pub mod kitti_rows;
 pub mod label_studio;
 mod loss;
 mod named;
+pub mod nuscenes;
 mod options;
 mod sizes;
 pub mod voc;
