@@ -5,11 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, Cancelled, Progress, SampleRecord, Silent, SliceKind};
+use labelloop_core::{
+    AnnotationSet, BBox, Camera, Cancelled, Cuboid, Progress, SampleRecord, Silent, SliceKind,
+};
 use labelloop_media::{load, read_kitti_bin};
 use labelloop_testkit::TestkitError;
 use labelloop_testkit::scenes::{
-    Light, RenderedGroup, SLICES, SceneKind, SceneParams, SceneValidParams, generate,
+    Light, RenderedGroup, SLICES, SceneKind, SceneParams, SceneValidParams, camera_of, generate,
 };
 
 fn scenes(n_groups: usize) -> SceneValidParams {
@@ -68,7 +70,7 @@ fn pixels_are_those_of_all_other_machines() {
     assert_eq!([sum(capture.left.pixels()), sum(capture.right.pixels()), sum(&points)], PIXEL_SUMS);
 }
 
-const PIXEL_SUMS: [u64; 3] = [16_006_629_227_732_756_804, 1_171_530_227_192_530_935, 180_724_059_870_568_250];
+const PIXEL_SUMS: [u64; 3] = [16_006_629_227_732_756_804, 1_171_530_227_192_530_935, 10_556_663_960_667_271_335];
 
 #[test]
 fn another_seed_gives_other_scenes() {
@@ -232,6 +234,81 @@ fn nearest_front(cuboids: &[labelloop_core::LabelledCuboid], column: f64, focal:
 }
 
 #[test]
+fn pictures_show_cuboids_where_the_calibration_says() {
+    let mut n_checked = 0;
+    for capture in groups(&scenes(30)).iter().flat_map(|g| &g.captures) {
+        let cuboids = capture.records[2].cuboids.as_deref().unwrap();
+        for (record, camera) in capture.records.iter().zip(&capture.cameras) {
+            assert_eq!(camera_of(record).as_ref(), Some(camera));
+            let fronts: Vec<_> = cuboids.iter().map(|c| (c.class, front(camera, &c.cuboid))).collect();
+            for label in record.boxes.iter().flatten() {
+                let size = record.size.unwrap();
+                let is_cut = label.bbox.x() < 1.0 || f64::from(size.width()) - 1.0 < label.bbox.right();
+                if label.extra["occluded"] != "0.00" || is_cut {
+                    continue;
+                }
+                let same = fronts.iter().filter(|(class, _)| *class == label.class);
+                let best = same.map(|(_, front)| front.iou(label.bbox)).fold(0.0, f64::max);
+                assert!(0.75 < best, "{}: {best} for {:?}", record.id, label.bbox);
+                n_checked += 1;
+            }
+        }
+    }
+    assert!(300 < n_checked, "{n_checked}");
+}
+
+/// The face towards the sensor as a picture shows it.
+fn front(camera: &Camera, cuboid: &Cuboid) -> BBox {
+    let near = cuboid.corners().map(|c| c[0]).into_iter().fold(f64::INFINITY, f64::min);
+    let face = cuboid.corners().into_iter().filter(|c| c[0] < near + 1e-6);
+    let at: Vec<[f64; 2]> = face.map(|c| camera.project(c).unwrap()).collect();
+    let least = |i: usize| at.iter().map(|p| p[i]).fold(f64::INFINITY, f64::min);
+    let most = |i: usize| at.iter().map(|p| p[i]).fold(f64::NEG_INFINITY, f64::max);
+    BBox::from_corners(least(0), least(1), most(0), most(1)).unwrap()
+}
+
+#[test]
+fn the_file_of_the_calibration_says_the_same() {
+    let valid = scenes(2);
+    let dir = tempfile::tempdir().unwrap();
+    generate(&valid, dir.path(), &Silent).unwrap();
+    let text = std::fs::read_to_string(dir.path().join("media/seq-0001/frame-00/calib.txt")).unwrap();
+    let numbers = |key: &str| -> Vec<f64> {
+        let line = text.lines().find_map(|l| l.strip_prefix(key)).unwrap();
+        line.split_whitespace().map(|w| w.parse().unwrap()).collect()
+    };
+    let [left, right] = valid.render_group(1).captures[0].cameras;
+    assert_eq!(numbers("P2:"), left.image_from_camera().concat());
+    assert_eq!(numbers("P3:"), right.image_from_camera().concat());
+    assert_eq!(numbers("R0_rect:").len(), 9);
+    let keys = ["P0", "P1", "P2", "P3", "R0_rect", "Tr_velo_to_cam", "Tr_imu_to_velo"];
+    assert!(text.lines().zip(keys).all(|(l, k)| l.starts_with(k)) && text.lines().count() == 7);
+    let row = |c: &Camera, i: usize| c.camera_from_lidar().rotation()[i].to_vec();
+    assert_eq!(numbers("Tr_velo_to_cam:")[..3], row(&left, 0));
+}
+
+#[test]
+fn things_behind_others_have_fewer_points_and_nothing_is_beyond_the_view() {
+    for capture in groups(&scenes(10)).iter().flat_map(|g| &g.captures) {
+        assert!(capture.points.points().iter().all(|p| p[1].abs() <= 0.6201 * p[0]));
+        let fronts: Vec<Cuboid> = capture.records[2].cuboids.iter().flatten().map(|c| c.cuboid).collect();
+        for p in capture.points.points() {
+            let [x, y, z] = [p[0], p[1], p[2]].map(f64::from);
+            for c in &fronts {
+                // A ray that meets the face of an object well inside its edges ends there.
+                let [depth, across] =
+                    if c.yaw() == 0.0 { [c.size()[0], c.size()[1]] } else { [c.size()[1], c.size()[0]] };
+                let near = c.centre()[0] - depth / 2.0;
+                let share = near / x;
+                let hits = (share * y - c.centre()[1]).abs() < across / 2.0 - 0.01
+                    && (share * z - c.centre()[2]).abs() < c.size()[2] / 2.0 - 0.01;
+                assert!(x <= near + 0.01 || !hits, "{}: {p:?} behind {c:?}", capture.capture);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_cuboid_holds_points() {
     for group in groups(&scenes(6)) {
         for capture in &group.captures {
@@ -246,7 +323,7 @@ fn every_cuboid_holds_points() {
                         && (z - cz).abs() <= h / 2.0 + slack
                 };
                 let n = capture.points.points().iter().filter(is_in).count();
-                assert!(n >= 12, "{}: {n} points", capture.capture);
+                assert!(n >= 3, "{}: {n} points", capture.capture);
             }
             assert!((400..2500).contains(&capture.points.n_points()));
         }

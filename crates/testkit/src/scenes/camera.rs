@@ -1,6 +1,7 @@
-use labelloop_core::ImageSize;
+use labelloop_core::{Camera as Calibration, ImageSize, RigidTransform};
 
 use super::plan::Actor;
+use crate::Result;
 
 /// Height of the cameras above the ground, in metres: a mast at the roadside.
 pub(crate) const MAST: f64 = 3.8;
@@ -42,6 +43,16 @@ impl Camera {
         (share * self.width - self.width / 2.0) * z / self.focal
     }
 
+    /// Where the lidar's points are seen in a picture taken `shift` metres to the right.
+    pub(crate) fn calibration(&self, shift: f64) -> Result<Calibration> {
+        let image_from_camera = [
+            [self.focal, 0.0, self.cx, -self.focal * shift],
+            [0.0, self.focal, self.horizon, 0.0],
+            [0.0, 0.0, 1.0, 0.0],
+        ];
+        Ok(Calibration::new(image_from_camera, RigidTransform::new(CAMERA_FROM_LIDAR, [0.0; 3])?)?)
+    }
+
     /// Left, top, right, bottom of an actor's front in a camera that stands `shift` metres to the right.
     pub(crate) fn board(&self, actor: &Actor, shift: f64) -> [f64; 4] {
         let per_metre = self.focal / actor.z;
@@ -51,6 +62,9 @@ impl Camera {
         [middle - half, bottom - per_metre * actor.height, middle + half, bottom]
     }
 }
+
+/// The camera's x to the right, y down and z ahead, in the lidar's x ahead, y to the left and z up.
+pub(crate) const CAMERA_FROM_LIDAR: [[f64; 3]; 3] = [[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]];
 
 /// Focal length over picture width: an opening angle of 62 degrees.
 const FOCAL_SHARE: f64 = 5.0 / 6.0;

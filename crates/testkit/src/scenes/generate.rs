@@ -6,13 +6,14 @@ use labelloop_media::{encode_kitti_bin, encode_png};
 use rayon::prelude::*;
 
 use super::SceneValidParams;
+use super::calibration::kitti_text;
 use super::render::{RenderedCapture, render};
 use crate::{Result, TestkitError};
 
 /// Renders all sequences, writes their media under `dir` and returns the records with their labels.
 ///
-/// The file of a record is `dir.join(&record.file_name)`, such as `media/seq-0007/frame-02/left.png`. Records come in
-/// the order of sequence, capture and slice. Files and records are the same, byte by byte, at any number of threads.
+/// The file of a record is `dir.join(&record.file_name)`, such as `media/seq-0007/frame-02/left.png`; beside it is the
+/// capture's `calib.txt`. Records come in the order of sequence, capture and slice. Files and records are the same, byte by byte, at any number of threads.
 /// Files that are there already are written over.
 ///
 /// Complexity: linear in captures and pixels; the default scenes take a second or two on one core.
@@ -49,6 +50,7 @@ fn write_capture(capture: &RenderedCapture, dir: &Path) -> Result<()> {
     }
     write(&left, &encode_png(&capture.left)?)?;
     write(&right, &encode_png(&capture.right)?)?;
+    write(&left.with_file_name("calib.txt"), kitti_text(&capture.cameras).as_bytes())?;
     write(&pcd, &encode_kitti_bin(&capture.points))
 }
 

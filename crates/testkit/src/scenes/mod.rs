@@ -8,12 +8,13 @@
 //! Geometry: the cameras look along the lidar's x axis from a mast 3.8 m above the ground, 0.4 m apart, without
 //! tilt. A point `(x, y, z)` of the lidar's frame is at column `cx - f * (y + shift) / x` and row
 //! `horizon - f * z / x`, with `f` five sixths of the picture's width and `shift` 0 for the left and 0.4 for the
-//! right camera.
+//! right camera; [`camera_of`] gives that as a [`labelloop_core::Camera`], with the capture's drift.
 //!
 //! Every number comes from [`labelloop_core::Seed`] and from arithmetic that all platforms do alike, so the same
 //! parameters give the same bytes everywhere.
 
 mod backdrop;
+mod calibration;
 mod camera;
 mod draws;
 mod generate;
@@ -27,6 +28,7 @@ mod sheet;
 mod sprite;
 mod texture;
 
+pub use calibration::camera_of;
 pub use generate::generate;
 use labelloop_core::{AnnotationSet, Progress};
 pub use params::{SceneParams, SceneValidParams};

@@ -1,16 +1,16 @@
 use labelloop_core::{
-    BBox, CaptureId, ClassIdx, Extra, GroupKey, LabelledBox, LabelledCuboid, SampleId, SampleRecord, Seed,
-    SliceKind,
+    BBox, Camera, CaptureId, ClassIdx, Extra, GroupKey, LabelledBox, LabelledCuboid, SampleId, SampleRecord,
+    Seed, SliceKind,
 };
 use labelloop_media::{PointCloud, RgbImage};
 
-use super::SceneValidParams;
 use super::camera::BASELINE;
 use super::draws::Draws;
 use super::light::Lighting;
 use super::paint::{Seen, Shot, paint};
 use super::plan::{Actor, Role, ScenePlan, SceneTraits, plan};
 use super::points::{cloud, cuboid};
+use super::{SceneValidParams, calibration};
 use crate::Result;
 
 /// The slices of a capture, in the order of its records.
@@ -40,6 +40,8 @@ pub struct RenderedCapture {
     pub right: RgbImage,
     /// Points on the ground and on the things around.
     pub points: PointCloud,
+    /// Calibration of the left and of the right camera, as [`super::camera_of`] reads it from their records.
+    pub cameras: [Camera; 2],
     /// Records of [`SLICES`], with labels.
     pub records: [SampleRecord; 3],
 }
@@ -101,6 +103,7 @@ fn render_capture(
     let (left, seen_left) = paint(&shot)?;
     shot = Shot { shift: BASELINE, noise_seed: d.bits32(), ..shot };
     let (right, seen_right) = paint(&shot)?;
+    let cameras = [shot.camera.calibration(0.0)?, shot.camera.calibration(BASELINE)?];
     let boxes = [labels(&actors, &seen_left)?, labels(&actors, &seen_right)?];
     let cuboids = cuboids(&actors, &seen_left, &seen_right)?;
     let capture = format!("{group}/frame-{:02}", now.frame);
@@ -108,7 +111,8 @@ fn render_capture(
         left,
         right,
         points: PointCloud::new(cloud(&actors, now.seed.stream("points"))),
-        records: records(valid, plan.traits, group, &capture, boxes, cuboids)?,
+        records: with_cameras(records(valid, plan.traits, group, &capture, boxes, cuboids)?, &cameras),
+        cameras,
         capture: CaptureId::new(capture)?,
     })
 }
@@ -185,6 +189,14 @@ fn records(
         SampleRecord { boxes: Some(right_boxes), ..right },
         SampleRecord { cuboids: Some(cuboids), ..pcd },
     ])
+}
+
+fn with_cameras(mut records: [SampleRecord; 3], cameras: &[Camera; 2]) -> [SampleRecord; 3] {
+    for (record, camera) in records.iter_mut().zip(cameras) {
+        let text = serde_json::to_string(camera).ok();
+        record.extra.extend(text.map(|text| (calibration::KEY.to_owned(), text)));
+    }
+    records
 }
 
 /// The traits as JSON texts: `kind`, `light` and `ground`.
