@@ -50,7 +50,7 @@ pub(crate) fn place(
     }
     let (_, r, quarters) = least?;
     let [length, width, height] = size;
-    let [first, second] = if quarters % 2 == 0 { [length, width] } else { [width, length] };
+    let [first, second] = if quarters.is_multiple_of(2) { [length, width] } else { [width, length] };
     let (u, v) = (middle(r.low[0], r.high[0], first), middle(r.low[1], r.high[1], second));
     let (sin, cos) = r.heading.sin_cos();
     let centre = [u * cos - v * sin, u * sin + v * cos, cluster.ground + bottom + height / 2.0];
@@ -67,7 +67,7 @@ fn yaw(r: &Rectangle, quarters: usize) -> f64 {
 /// Extents along length and width.
 fn sides(r: &Rectangle, quarters: usize) -> [f64; 2] {
     let [a, b] = r.sides();
-    if quarters % 2 == 0 { [a, b] } else { [b, a] }
+    if quarters.is_multiple_of(2) { [a, b] } else { [b, a] }
 }
 
 fn misfit(found: [f64; 2], size: [f64; 3]) -> f64 {
