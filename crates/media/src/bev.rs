@@ -31,7 +31,7 @@ const OUTLINE: [u8; 3] = [255, 176, 0];
 pub fn bev_image(cloud: &PointCloud, cuboids: &[Cuboid], extent_m: f64, pixels: u32) -> Result<RgbImage> {
     let view = View::new(extent_m, pixels)?;
     let mut picture = RgbImage::filled(ImageSize::new(pixels, pixels)?, BACKGROUND);
-    for [x, y, _] in cloud.places() {
+    for [x, y, _] in cloud.near_places() {
         if let Some((column, row)) = view.pixel_of(x, y) {
             let [level, ..] = picture.pixel(column, row);
             // The first point is plainly visible; further ones add a little until white.
@@ -188,7 +188,7 @@ mod tests {
     fn huge_and_far_cuboids_are_cut_off_or_left_out() {
         let far = cuboid([1e300, 0.0, 0.0], [1.0; 3], 0.0);
         let huge = cuboid([0.0; 3], [1e300, 1.0, 1.0], 0.3);
-        let overflowing = cuboid([f64::MAX; 3], [f64::MAX; 3], 0.3);
+        let overflowing = cuboid([f64::MAX; 3], [f64::MAX, 1e-5, 1e-5], 0.3);
         let view = bev_image(&PointCloud::default(), &[far, overflowing], 10.0, 50).unwrap();
         assert_eq!(outline(&view), []);
         bev_image(&PointCloud::default(), &[huge], 10.0, 50).unwrap();

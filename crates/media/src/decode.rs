@@ -8,7 +8,7 @@ use labelloop_core::ImageSize;
 
 use crate::{MediaError, Result, RgbImage, jpeg};
 
-const IN_MEMORY: &str = "bytes in memory";
+pub(crate) const IN_MEMORY: &str = "bytes in memory";
 
 /// How large a picture may say it is before a byte of it is decoded.
 ///

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use labelloop_core::{BBox, ImageSize};
 
+use crate::{LasProblem, PcdProblem, PointPlace};
+
 /// What went wrong with a picture or a point cloud, with the file where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -82,17 +84,72 @@ pub enum MediaError {
     },
     /// A point file that ends in the middle of a point.
     #[error(
-        "{place}: {n_bytes} bytes are {n_points} points and {n_left} bytes more: expected a multiple of 16"
+        "{place}: {n_bytes} bytes are {n_points} points and {n_left} bytes more: expected a multiple of \
+        {point_bytes}"
     )]
     TruncatedPoints {
         /// File, or `bytes in memory`.
         place: String,
         /// Bytes found.
-        n_bytes: usize,
+        n_bytes: u64,
         /// Whole points among them.
-        n_points: usize,
+        n_points: u64,
         /// Bytes after the last whole point.
-        n_left: usize,
+        n_left: u64,
+        /// Bytes of a point.
+        point_bytes: u64,
+    },
+    /// A file that says to hold more points than the limit.
+    #[error("{place}: {n_points} points: expected at most {max_points}")]
+    TooManyPoints {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// Points there would be.
+        n_points: u64,
+        /// The limit.
+        max_points: u64,
+    },
+    /// A file whose name does not tell what kind of point file it is.
+    #[error(
+        "{path}: not a name of a point file: expected one that ends in .bin, .pcd.bin, .pcd, .las or .laz"
+    )]
+    UnknownPointFormat {
+        /// File at fault.
+        path: PathBuf,
+    },
+    /// A PCD file that cannot be read.
+    #[error("{place}, {at}: {problem}")]
+    Pcd {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// Where in it.
+        at: PointPlace,
+        /// What is wrong there.
+        problem: PcdProblem,
+    },
+    /// A LAS or LAZ file that cannot be read.
+    #[error("{place}: {problem}")]
+    Las {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// What is wrong with it.
+        problem: LasProblem,
+    },
+    /// An origin of a cloud that is no place.
+    #[error("origin {found:?}: expected finite coordinates")]
+    InvalidOrigin {
+        /// The coordinates found.
+        found: [f64; 3],
+    },
+    /// A cloud with an origin, to be written in a format that has no place for it.
+    #[error(
+        "{path}: the format has no place for the origin {origin:?} of the cloud: expected an origin of zero"
+    )]
+    OriginLost {
+        /// The file that would have been written.
+        path: PathBuf,
+        /// The origin.
+        origin: [f64; 3],
     },
     /// An extent of the bird's-eye view that is not a positive number.
     #[error("bird's-eye extent {found} m: expected a finite number above 0")]

@@ -1,5 +1,6 @@
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use labelloop_core::ImageSize;
 
 use crate::{DecodeLimits, MediaError, Result, RgbImage};
@@ -31,13 +32,16 @@ pub fn resize(picture: &RgbImage, size: ImageSize) -> Result<RgbImage> {
         return Ok(picture.clone());
     }
     let (from_width, from_height) = (picture.size().width(), picture.size().height());
-    let source = ImageRef::new(from_width, from_height, picture.pixels(), PixelType::U8x3)
+    // Typed, since the untyped call would compile the resizer for each of its dozen kinds of pixels.
+    let source = TypedImageRef::<U8x3>::from_buffer(from_width, from_height, picture.pixels())
         .map_err(|_| too_large(picture.size()))?;
-    let mut target = Image::new(size.width(), size.height(), PixelType::U8x3);
+    let mut resized = RgbImage::filled(size, [0; 3]);
+    let mut target = TypedImage::<U8x3>::from_buffer(size.width(), size.height(), resized.pixels_mut())
+        .map_err(|_| refused())?;
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    // Both pictures have the same pixel type and no crop is asked for, which are the resizer's reasons to refuse.
-    Resizer::new().resize(&source, &mut target, &options).map_err(|_| refused())?;
-    RgbImage::new(size, target.into_vec())
+    // No crop is asked for, which is the resizer's reason to refuse.
+    Resizer::new().resize_typed(&source, &mut target, &options).map_err(|_| refused())?;
+    Ok(resized)
 }
 
 fn too_large(size: ImageSize) -> MediaError {
