@@ -41,7 +41,7 @@ fn class_result(line: &Line<'_>, rule: &ClassRule, params: &NuscenesValidParams)
         ap_by_distance,
         tp_errors,
         n_labels,
-        n_detections: line.entries.len() as u64,
+        n_detections: line.entries.iter().filter(|e| e.ignored >> params.tp_place() & 1 == 0).count() as u64,
         n_matched,
         filtered_labels,
         filtered_detections,
@@ -58,7 +58,7 @@ pub(super) fn n_labels(line: &Line<'_>, times: impl Fn(u32) -> u32) -> u64 {
 /// Detections at distance number `t` where sample `s` is there `times(s)` times, copies next to one another.
 pub(super) fn track(line: &Line<'_>, t: usize, n_labels: u64, times: impl Fn(u32) -> u32) -> Track {
     let mut track = Track::new(n_labels);
-    for entry in &line.entries {
+    for entry in line.entries.iter().filter(|entry| entry.ignored >> t & 1 == 0) {
         for _ in 0..times(entry.sample) {
             track.push(entry.score, entry.hits >> t & 1 == 1);
         }
@@ -84,7 +84,8 @@ pub(super) fn average_precision(precision: &[f64], params: &NuscenesValidParams)
     let floor = params.get().min_precision;
     let above: Vec<f64> =
         precision.iter().skip(params.first_recall()).map(|v| (v - floor).max(0.0)).collect();
-    numpy::mean(&above).unwrap_or(0.0) / (1.0 - floor)
+    // Rounding may lift a perfect curve a little above 1.
+    (numpy::mean(&above).unwrap_or(0.0) / (1.0 - floor)).min(1.0)
 }
 
 /// The errors of a class: means over recalls from the floor up to the highest that is reached, 1 where it is not; none

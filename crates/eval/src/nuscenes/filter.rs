@@ -214,16 +214,18 @@ impl Place<'_> {
 
     /// Distance from the vehicle on the ground.
     fn range(&self, cuboid: &Cuboid, ego: Option<[f64; 3]>) -> Result<f64> {
-        let [x, y, _] = match ego {
-            Some(ego) => ego,
-            None if cuboid.frame() == CuboidFrame::Lidar => cuboid.centre(),
-            None => {
-                let (image, what, index) = (self.case.id.to_string(), self.what, self.index);
-                return Err(EvalError::UnknownRange { image, what, index });
-            }
-        };
-        Ok(centre_distance([x, y], [0.0; 2]))
+        range(cuboid, ego).ok_or_else(|| {
+            let (image, what, index) = (self.case.id.to_string(), self.what, self.index);
+            EvalError::UnknownRange { image, what, index }
+        })
     }
+}
+
+/// Metres from the vehicle on the ground, where that can be known.
+pub(super) fn range(cuboid: &Cuboid, ego: Option<[f64; 3]>) -> Option<f64> {
+    let own = || (cuboid.frame() == CuboidFrame::Lidar).then(|| cuboid.centre());
+    let [x, y, _] = ego.or_else(own)?;
+    Some(centre_distance([x, y], [0.0; 2]))
 }
 
 /// Whether a point is in a cuboid or on its surface.

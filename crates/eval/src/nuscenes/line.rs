@@ -17,6 +17,8 @@ pub(super) struct Entry<'a> {
     pub(super) score: f64,
     /// Bit `t`: finds a label at distance number `t`.
     pub(super) hits: u64,
+    /// Bit `t`: counts neither way at distance number `t`.
+    pub(super) ignored: u64,
     /// Place of the sample among the records given.
     pub(super) sample: u32,
     pub(super) errors: Option<&'a TpErrors>,
@@ -37,9 +39,10 @@ impl Line<'_> {
         self.entries.reserve(self.records.iter().map(|(_, record)| record.scores.len()).sum());
         for (sample, record) in self.records.iter().rev() {
             let mut errors = record.errors.iter();
-            for (score, hits) in record.scores.iter().zip(&record.hits) {
+            for (i, (score, hits)) in record.scores.iter().zip(&record.hits).enumerate() {
+                let ignored = record.ignored.get(i).copied().unwrap_or(0);
                 let errors = if hits >> tp_place & 1 == 1 { errors.next() } else { None };
-                self.entries.push(Entry { score: *score, hits: *hits, sample: *sample, errors });
+                self.entries.push(Entry { score: *score, hits: *hits, ignored, sample: *sample, errors });
             }
         }
         // Stable, so the later sample stays first among equals, and in a sample the later detection.

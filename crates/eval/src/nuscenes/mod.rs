@@ -21,6 +21,7 @@
 //! ```
 
 mod accumulate;
+mod bootstrap;
 mod boxes;
 mod errors;
 mod filter;
@@ -32,12 +33,14 @@ mod record;
 mod result;
 mod track;
 
+pub use bootstrap::{NuscenesIntervals, ci};
 pub use boxes::{DetectionBox, LabelBox, SampleCase};
 pub use errors::TpErrors;
 pub use filter::{FilterCounts, FilterReason};
 pub use outcome::{DetectionOutcome, LabelOutcome, SampleOutcomes, outcomes};
 pub use params::{AbsentClasses, ClassRule, Excess, NuscenesParams, NuscenesValidParams, SampleOrder};
-pub use partial::{Partial, observe, observe_all};
+pub use partial::{Partial, observe, observe_all, observe_where};
+pub use record::Object;
 pub use result::{ClassResult, Curve, ErrorCurves, NuscenesResult, NuscenesWarning, TpMeans};
 
 use crate::Result;

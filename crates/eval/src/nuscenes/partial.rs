@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accumulate::accumulate;
 use super::line::lines;
-use super::record::{Matcher, SampleRecord};
+use super::record::{Matcher, Object, SampleRecord, Wanted};
 use super::{NuscenesParams, NuscenesResult, SampleCase};
 use crate::{EvalError, Result};
 
@@ -56,6 +56,46 @@ pub fn observe(case: &SampleCase<'_>, params: &NuscenesParams) -> Result<Partial
 /// # Errors
 /// As [`super::evaluate`].
 pub fn observe_all(cases: &[SampleCase<'_>], params: &NuscenesParams) -> Result<Partial> {
+    observed(cases, params, None)
+}
+
+/// Matches the samples of a shard and keeps what falls into a slice: near or far, with few points or many, of one scene.
+///
+/// Everything is matched as ever. Of the labels those wanted are asked for; a detection that finds another one counts
+/// neither way, and one that finds none is a false alarm if it is wanted. A question that detections have no answer to,
+/// such as the number of points, should want them all. Merge only records of one slice.
+///
+/// ```
+/// use labelloop_core::{ClassIdx, Cuboid, CuboidFrame, SampleId};
+/// use labelloop_eval::nuscenes::{DetectionBox, LabelBox, NuscenesParams, Object, SampleCase, observe_where};
+///
+/// let at = |x| Cuboid::new([x, 2.0, 0.5], [4.5, 1.9, 1.7], 0.1, CuboidFrame::Lidar);
+/// let labels = [LabelBox::new(ClassIdx(0), at(10.0)?), LabelBox::new(ClassIdx(0), at(40.0)?)];
+/// let found = [DetectionBox::new(ClassIdx(0), labels[0].cuboid, 0.5)];
+/// let id = SampleId::new("a")?;
+/// let case = SampleCase { id: &id, labels: &labels, detections: &found, racks: &[] };
+///
+/// let near = |_: &SampleId, object: Object<'_>| object.range().is_some_and(|metres| metres < 20.0);
+/// let result = observe_where(&[case], &NuscenesParams::default(), &near)?.finish()?;
+/// assert_eq!((result.classes[0].n_labels, result.classes[0].ap), (1, Some(1.0)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`super::evaluate`].
+pub fn observe_where(
+    cases: &[SampleCase<'_>],
+    params: &NuscenesParams,
+    is_wanted: &(dyn Fn(&SampleId, Object<'_>) -> bool + Sync),
+) -> Result<Partial> {
+    observed(cases, params, Some(is_wanted))
+}
+
+fn observed(
+    cases: &[SampleCase<'_>],
+    params: &NuscenesParams,
+    wanted: Option<Wanted<'_>>,
+) -> Result<Partial> {
     let params = params.clone().check()?;
     let mut by_id: Vec<&SampleCase<'_>> = cases.iter().collect();
     by_id.sort_by(|a, b| a.id.cmp(b.id));
@@ -64,7 +104,7 @@ pub fn observe_all(cases: &[SampleCase<'_>], params: &NuscenesParams) -> Result<
     }
     let records: Vec<Result<SampleRecord>> = by_id
         .par_iter()
-        .map_init(Matcher::default, |matcher, case| SampleRecord::of(case, &params, matcher))
+        .map_init(Matcher::default, |matcher, case| SampleRecord::of(case, &params, wanted, matcher))
         .collect();
     let named = by_id.into_iter().zip(records).map(|(case, record)| Ok((case.id.clone(), record?)));
     // The first refusal by id, at any number of threads.

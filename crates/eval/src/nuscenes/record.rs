@@ -1,8 +1,9 @@
+use labelloop_core::{ClassIdx, SampleId};
 use serde::{Deserialize, Serialize};
 
 use super::errors::{TpErrors, centre_distance, ground};
-use super::filter::{FilterCounts, Filtered, filter};
-use super::{NuscenesValidParams, SampleCase};
+use super::filter::{FilterCounts, Filtered, filter, range};
+use super::{DetectionBox, LabelBox, NuscenesValidParams, SampleCase};
 use crate::Result;
 use crate::assign::{Link, Links, Rule, greedy};
 
@@ -30,6 +31,10 @@ pub(crate) struct ClassRecord {
     pub(super) scores: Vec<f64>,
     /// For each of them, bit `t`: it finds a label at distance number `t`.
     pub(super) hits: Vec<u64>,
+    /// For each of them, bit `t`: it counts neither way at distance number `t`, since it is of another slice. Empty where
+    /// there are no slices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) ignored: Vec<u64>,
     /// Errors of those that find one at the distance where errors are measured, in their order.
     pub(super) errors: Vec<TpErrors>,
 }
@@ -40,6 +45,36 @@ pub(super) struct Members {
     pub(super) labels: Vec<u32>,
     pub(super) detections: Vec<u32>,
 }
+
+/// A label or a detection, for what asks about either.
+#[derive(Debug, Clone, Copy)]
+pub enum Object<'a> {
+    /// What people marked.
+    Label(&'a LabelBox),
+    /// What the detector proposes.
+    Detection(&'a DetectionBox),
+}
+
+impl Object<'_> {
+    /// Class of either.
+    pub fn class(&self) -> ClassIdx {
+        match self {
+            Self::Label(label) => label.class,
+            Self::Detection(found) => found.class,
+        }
+    }
+
+    /// Metres from the vehicle on the ground; `None` for a box on the map whose place as seen from there is not known.
+    pub fn range(&self) -> Option<f64> {
+        match self {
+            Self::Label(label) => range(&label.cuboid, label.ego),
+            Self::Detection(found) => range(&found.cuboid, found.ego),
+        }
+    }
+}
+
+/// Which objects are asked for.
+pub(super) type Wanted<'w> = &'w (dyn Fn(&SampleId, Object<'_>) -> bool + Sync);
 
 /// What is needed for one sample after another.
 #[derive(Debug, Default)]
@@ -54,11 +89,18 @@ impl SampleRecord {
     pub(super) fn of(
         case: &SampleCase<'_>,
         params: &NuscenesValidParams,
+        wanted: Option<Wanted<'_>>,
         matcher: &mut Matcher,
     ) -> Result<Self> {
         let filtered = filter(case, params)?;
         let members = members(case, &filtered, params.get().classes.len());
-        let record = |(class, members): (u32, &Members)| matcher.class_record(case, class, members, params);
+        let record = |(class, members): (u32, &Members)| {
+            let mut record = matcher.class_record(case, class, members, params, wanted);
+            if let Some(wanted) = wanted {
+                record.ignore_strays(case, members, params, wanted);
+            }
+            record
+        };
         let mut records: Vec<ClassRecord> = (0u32..).zip(&members).map(record).collect();
         for (label, reason) in case.labels.iter().zip(&filtered.labels) {
             reason.iter().for_each(|r| records[label.class.as_usize()].filtered_labels.count(*r));
@@ -77,6 +119,22 @@ impl ClassRecord {
         self.n_labels == 0 && self.scores.is_empty() && n_left_out == 0
     }
 
+    /// Detections that find nothing and are not asked for count neither way.
+    fn ignore_strays(
+        &mut self,
+        case: &SampleCase<'_>,
+        members: &Members,
+        params: &NuscenesValidParams,
+        wanted: Wanted<'_>,
+    ) {
+        let all = !unused_bits(params);
+        for (place, i) in members.detections.iter().enumerate() {
+            if !wanted(case.id, Object::Detection(&case.detections[*i as usize])) {
+                self.ignored[place] |= all & !self.hits[place];
+            }
+        }
+    }
+
     /// Refuses a record whose parts contradict each other.
     pub(super) fn check(&self, params: &NuscenesValidParams) -> Result<(), &'static str> {
         let p = params.get();
@@ -86,9 +144,14 @@ impl ClassRecord {
         if self.hits.len() != self.scores.len() {
             return Err("hits do not fit the scores");
         }
-        let unused = u64::MAX.checked_shl(p.distances.len() as u32).unwrap_or(0);
-        if self.hits.iter().any(|bits| bits & unused != 0) {
+        if self.hits.iter().chain(&self.ignored).any(|bits| bits & unused_bits(params) != 0) {
             return Err("a detection hits at a distance that is not evaluated");
+        }
+        if !self.ignored.is_empty() && self.ignored.len() != self.scores.len() {
+            return Err("what is ignored does not fit the scores");
+        }
+        if self.hits.iter().zip(&self.ignored).any(|(hits, ignored)| hits & ignored != 0) {
+            return Err("a detection counts and does not at once");
         }
         if (0..p.distances.len()).any(|t| (self.n_labels as usize) < self.n_hits(t)) {
             return Err("more labels are found than there are");
@@ -110,6 +173,11 @@ impl ClassRecord {
     fn n_hits(&self, t: usize) -> usize {
         self.hits.iter().filter(|bits| *bits >> t & 1 == 1).count()
     }
+}
+
+/// Bits that stand for no distance.
+fn unused_bits(params: &NuscenesValidParams) -> u64 {
+    u64::MAX.checked_shl(params.get().distances.len() as u32).unwrap_or(0)
 }
 
 /// The boxes of each class that count.
@@ -151,13 +219,18 @@ impl Matcher {
         class: u32,
         members: &Members,
         params: &NuscenesValidParams,
+        wanted: Option<Wanted<'_>>,
     ) -> ClassRecord {
         let p = params.get();
+        let label = |i: u32| &case.labels[members.labels[i as usize] as usize];
+        let is_asked = |i: u32| wanted.is_none_or(|wanted| wanted(case.id, Object::Label(label(i))));
+        let n_found = members.detections.len();
         let mut record = ClassRecord {
             class,
-            n_labels: members.labels.len() as u32,
+            n_labels: (0..members.labels.len() as u32).filter(|i| is_asked(*i)).count() as u32,
             scores: members.detections.iter().map(|i| case.detections[*i as usize].score + 0.0).collect(),
-            hits: vec![0; members.detections.len()],
+            hits: vec![0; n_found],
+            ignored: if wanted.is_some() { vec![0; n_found] } else { Vec::new() },
             ..ClassRecord::default()
         };
         if members.labels.is_empty() || members.detections.is_empty() {
@@ -168,11 +241,14 @@ impl Matcher {
         for (t, distance) in p.distances.iter().enumerate() {
             let is_measured = t == params.tp_place();
             self.match_at(members, *distance, |detection, link| {
+                if !is_asked(link.partner) {
+                    record.ignored[detection] |= 1 << t;
+                    return;
+                }
                 record.hits[detection] |= 1 << t;
                 if is_measured {
-                    let label = &case.labels[members.labels[link.partner as usize] as usize];
                     let found = &case.detections[members.detections[detection] as usize];
-                    record.errors.push(TpErrors::at(link.closeness, label, found, rule));
+                    record.errors.push(TpErrors::at(link.closeness, label(link.partner), found, rule));
                 }
             });
         }

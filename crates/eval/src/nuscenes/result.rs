@@ -93,7 +93,7 @@ pub struct ClassResult {
     pub tp_errors: TpMeans,
     /// Labels that count.
     pub n_labels: u64,
-    /// Detections that count.
+    /// Detections that count, in a slice those that do at [`NuscenesParams::tp_distance`].
     pub n_detections: u64,
     /// Labels found at each distance.
     pub n_matched: Vec<u64>,
