@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use labelloop_core::ImageSize;
 
-use crate::{FormatError, Result};
+use crate::{FormatError, MediaMode, Result};
 
 pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> FormatError {
     let path = path.to_owned();
@@ -169,6 +169,31 @@ pub(crate) fn sample_names<'n>(file_names: impl Iterator<Item = &'n str> + Clone
 pub(crate) fn named_after(id: &str, ending: &str) -> Result<String> {
     let name = safe_relative(id).ok_or_else(|| FormatError::UnsafeName { name: id.to_owned() })?;
     Ok(format!("{name}.{ending}"))
+}
+
+/// Copies or links a media file to its place in an export, or does nothing.
+pub(crate) fn place_media(file_name: &str, media_root: &Path, target: &Path, media: MediaMode) -> Result<()> {
+    if media == MediaMode::None {
+        return Ok(());
+    }
+    let name =
+        safe_relative(file_name).ok_or_else(|| FormatError::UnsafeName { name: file_name.to_owned() })?;
+    let source = media_root.join(name);
+    let placed = match media {
+        MediaMode::Link => fs::canonicalize(&source).and_then(|full| link(&full, target)),
+        _ => fs::copy(&source, target).map(|_| ()),
+    };
+    placed.map_err(io_error(&source))
+}
+
+#[cfg(unix)]
+fn link(source: &Path, target: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(source, target)
+}
+
+#[cfg(not(unix))]
+fn link(source: &Path, target: &Path) -> std::io::Result<()> {
+    fs::hard_link(source, target)
 }
 
 const MAX_FOLDER_DEPTH: usize = 32;

@@ -8,13 +8,22 @@
 //!
 //! The columns are those of the object development kit's readme. The box is read into the label; what belongs to three
 //! dimensions is in the frame of the camera and stays in `extra` (`truncated`, `occluded`, `alpha`, `dimensions` as
-//! height, width, length, `location`, `rotation_y`, `score`), absent where KITTI's word for unknown stands. Turning it into
-//! a cuboid needs the calibration, which is not a matter of annotations. `DontCare` is no class: its boxes are kept in
-//! the sample's `extra["dont_care"]`.
+//! height, width, length, `location`, `rotation_y`, `score`), absent where KITTI's word for unknown stands. `DontCare` is no
+//! class: its boxes are kept in the sample's `extra["dont_care"]`.
+//!
+//! That is [`read()`] and [`write()`], for which a picture is all there is. [`read_captures`] and [`write_captures`] take the
+//! folder for what it is, captures of two cameras and a lidar: they bring the cuboids into the lidar's frame by the
+//! [`Calibration`], and give the lines of labels that nobody changed back word for word.
 //!
 //! A round trip moves edges by less than 1e-9 pixels and carries ids, file names, sizes, classes in order, boxes,
 //! verified-empty images and KITTI's own fields bit by bit. A class name cannot hold a space in KITTI; it is written
 //! with `_` and counted. Everything else is counted in the warnings of [`write()`].
+
+mod calibration;
+mod captures;
+mod columns;
+mod link;
+mod write_captures;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,6 +39,10 @@ use crate::named::{self, Named};
 use crate::voc::labelled_pictures;
 use crate::warning::{Notes, invalid};
 use crate::{Format, FormatError, Imported, Lost, ReadOptions, Result, Warning, WarningKind, json, sizes};
+
+pub use calibration::Calibration;
+pub use captures::{CaptureGroups, CaptureOptions, read_captures};
+pub use write_captures::write_captures;
 
 const DONT_CARE: &str = "DontCare";
 const CLASSES: &str = "classes.txt";

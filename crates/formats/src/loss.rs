@@ -40,6 +40,12 @@ pub enum Lost {
     Ids,
     /// Class names that had to be rewritten.
     ClassNames,
+    /// Boxes of pictures that the format has no labels for: KITTI's right ones.
+    Boxes,
+    /// Slices of a capture that the format has no place for.
+    Slices,
+    /// Tilts of cuboids, of which only the heading was kept.
+    Tilts,
 }
 
 impl fmt::Display for Lost {
@@ -60,6 +66,9 @@ impl fmt::Display for Lost {
             Lost::FileFields => "extra fields of the file",
             Lost::Ids => "ids",
             Lost::ClassNames => "class names as they are",
+            Lost::Boxes => "boxes of pictures without a label file",
+            Lost::Slices => "slices",
+            Lost::Tilts => "tilts of cuboids",
         })
     }
 }
@@ -113,12 +122,13 @@ impl Losses {
         let mut losses = Self::default();
         losses.add(Lost::FileFields, unheld(&set.extra, holds.all_file_fields, holds.file_fields));
         for sample in written {
-            losses.add_sample(sample, holds);
+            losses.count(sample, holds);
         }
         losses
     }
 
-    fn add_sample(&mut self, sample: &SampleRecord, holds: &Holds) {
+    /// Counts what one sample holds beyond what the format can.
+    pub(crate) fn count(&mut self, sample: &SampleRecord, holds: &Holds) {
         let id = sample.id.as_str();
         self.add(Lost::Cuboids, sample.cuboids.as_ref().map_or(0, Vec::len));
         let fields = unheld(&sample.extra, holds.all_sample_fields, holds.sample_fields);

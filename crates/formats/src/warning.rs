@@ -143,6 +143,13 @@ pub enum WarningKind {
         /// Number of annotations.
         count: usize,
     },
+    /// A capture whose cuboids stay in the camera's frame, because nothing says where the lidar is.
+    MissingCalibration {
+        /// The file that would say it.
+        place: String,
+        /// Number of cuboids.
+        n_cuboids: usize,
+    },
     /// Things in the source that our records cannot hold.
     NotRead {
         /// What they are: `polygon`, `skeleton`.
@@ -193,6 +200,9 @@ impl fmt::Display for WarningKind {
             }
             Self::SeveralAnnotations { place, count } => {
                 write!(f, "{place}: {count} annotations; kept the labels of all")
+            }
+            Self::MissingCalibration { place, n_cuboids } => {
+                write!(f, "{place} is missing: {n_cuboids} cuboids stay in the frame of the camera")
             }
             Self::NotRead { what, count } => {
                 write!(f, "{count} of {what} not read: our records cannot hold them")

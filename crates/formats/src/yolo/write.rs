@@ -1,11 +1,10 @@
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use labelloop_core::{AnnotationSet, ClassSchema, LabelledBox, SampleId, SampleRecord, SliceKind};
 
 use super::{Part, label_file};
-use crate::files::{self, StagedFolder, io_error};
+use crate::files::{self, StagedFolder};
 use crate::loss::{self, Holds, Losses};
 use crate::{Format, FormatError, Lost, MediaMode, Result, Warning, json, sizes};
 
@@ -91,7 +90,7 @@ fn add_sample(
     }
     folder.write(&label_file(&image), &text)?;
     sizes::add(listed, &image, size);
-    place_media(&sample.file_name, media_root, &folder.file(&image)?, media)
+    files::place_media(&sample.file_name, media_root, &folder.file(&image)?, media)
 }
 
 fn add_label(text: &mut String, label: &LabelledBox, size: labelloop_core::ImageSize) {
@@ -101,30 +100,6 @@ fn add_label(text: &mut String, label: &LabelledBox, size: labelloop_core::Image
         let _ = write!(text, " {share}");
     }
     text.push('\n');
-}
-
-fn place_media(file_name: &str, media_root: &Path, target: &Path, media: MediaMode) -> Result<()> {
-    if media == MediaMode::None {
-        return Ok(());
-    }
-    let name = files::safe_relative(file_name)
-        .ok_or_else(|| FormatError::UnsafeName { name: file_name.to_owned() })?;
-    let source = media_root.join(name);
-    let placed = match media {
-        MediaMode::Link => fs::canonicalize(&source).and_then(|full| link(&full, target)),
-        _ => fs::copy(&source, target).map(|_| ()),
-    };
-    placed.map_err(io_error(&source))
-}
-
-#[cfg(unix)]
-fn link(source: &Path, target: &Path) -> std::io::Result<()> {
-    std::os::unix::fs::symlink(source, target)
-}
-
-#[cfg(not(unix))]
-fn link(source: &Path, target: &Path) -> std::io::Result<()> {
-    fs::hard_link(source, target)
 }
 
 /// Texts are quoted as in JSON, which YAML's double quotes include; so a class named `no` or `1` stays a text.
