@@ -70,7 +70,8 @@ fn ground_point(d: &mut Draws) -> Point {
     [x as f32, y as f32, (0.02 * d.bell() - MAST) as f32, (0.15 + 0.1 * d.unit()) as f32]
 }
 
-/// On the front, the top or the side nearer to the sensor.
+/// Just inside the front, the top or the side nearer to the sensor, so that an actor's box holds its points however they are
+/// rounded.
 fn surface_point(actor: &Actor, d: &mut Draws) -> Point {
     let (mut forward, mut across, mut up) = (d.unit(), d.unit(), d.unit());
     match d.weighted(&[0.6, 0.2, 0.2]) {
@@ -78,6 +79,7 @@ fn surface_point(actor: &Actor, d: &mut Draws) -> Point {
         1 => up = 1.0,
         _ => across = if actor.x < 0.0 { 1.0 } else { 0.0 },
     }
+    let [forward, across, up] = [forward, across, up].map(|share: f64| 0.005 + 0.99 * share);
     let x = actor.z + actor.depth * forward;
     let right = actor.x + actor.width * (across - 0.5);
     let [r, g, b] = actor.livery.main;

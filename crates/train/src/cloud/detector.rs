@@ -5,7 +5,7 @@ use labelloop_core::{ClassIdx, ScoredCuboid};
 use labelloop_media::PointCloud;
 use rayon::prelude::*;
 
-use super::cluster::{Cluster, clusters};
+use super::cluster::clusters;
 use super::describe::Description;
 use super::examples::described;
 use super::model::Model;
@@ -26,7 +26,7 @@ impl CloudDetector {
     /// Objects of a cloud in the lidar's frame, by falling score, then class, then place; the sensor is at the origin.
     ///
     /// A score is the probability that the cluster is an object of the class, as it was on clouds held out in training.
-    /// A cluster may be proposed for several classes; of proposals of one class that share points the best stays.
+    /// A cluster may be proposed for several classes; of clusters that share points the one with the best proposal stays.
     ///
     /// Time: O(n log n) for n points, and O(clusters x features x classes).
     pub fn detect(&self, cloud: &PointCloud) -> Vec<ScoredCuboid> {
@@ -43,15 +43,15 @@ impl CloudDetector {
             })
             .collect();
         proposals.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
-        let mut taken: Vec<Vec<&Cluster>> = vec![Vec::new(); self.model.classes.len()];
+        let mut taken: Vec<usize> = Vec::new();
         let mut found = Vec::new();
         for (score, class, i) in proposals {
-            if taken[class].iter().any(|other| other.meets(&clusters[i]))
-                || found.len() == params.max_detections
-            {
+            // One cluster may be of several classes; a part of it, or what it is a part of, is another thing altogether.
+            let is_beaten = taken.iter().any(|other| *other != i && clusters[*other].meets(&clusters[i]));
+            if is_beaten || found.len() == params.max_detections {
                 continue;
             }
-            taken[class].push(&clusters[i]);
+            taken.push(i);
             found.extend(self.scored(&read[i], class, score));
         }
         found

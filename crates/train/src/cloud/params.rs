@@ -26,7 +26,8 @@ pub struct CloudDetectorParams {
     /// Points more than this above the ground are left out: branches, bridges; metres, 0.5 to 50. Default 4.5.
     pub max_height: f64,
     /// Points nearer to one another than this, seen from above, are one thing; one to four distances in metres, rising,
-    /// 0.05 to 5. Each gives its own proposals, of which the better one stays. Default 0.4 and 0.8.
+    /// 0.05 to 5. Each gives its own proposals, of which the better one stays. Default 0.2, 0.4
+    /// and 0.8.
     pub cluster_gaps: Vec<f64>,
     /// Fewer points than this are no thing, 3 to 1000. Default 5.
     pub min_points: usize,
@@ -34,7 +35,7 @@ pub struct CloudDetectorParams {
     pub max_side: f64,
     /// Number of random ReLU features, 16 to 2048. Default 256.
     pub n_random_features: usize,
-    /// Strength of the ridge penalty, above 0. Default 3.
+    /// Strength of the ridge penalty, above 0. Default 30.
     pub lambda: f64,
     /// Weight of a cluster that is an object; background weighs 1, up to 1000. Default 4.
     pub object_weight: f64,
@@ -53,11 +54,11 @@ impl Default for CloudDetectorParams {
             ground_cell: 2.0,
             clearance: 0.25,
             max_height: 4.5,
-            cluster_gaps: vec![0.4, 0.8],
+            cluster_gaps: vec![0.2, 0.4, 0.8],
             min_points: 5,
             max_side: 20.0,
             n_random_features: 256,
-            lambda: 3.0,
+            lambda: 30.0,
             object_weight: 4.0,
             score_floor: 0.05,
             max_detections: 200,
@@ -123,8 +124,8 @@ mod tests {
     fn defaults_are_those_documented() {
         let d = CloudDetectorParams::default();
         assert_eq!((d.max_range, d.ground_cell, d.clearance, d.max_height), (80.0, 2.0, 0.25, 4.5));
-        assert_eq!((d.cluster_gaps.as_slice(), d.min_points, d.max_side), (&[0.4, 0.8][..], 5, 20.0));
-        assert_eq!((d.n_random_features, d.lambda, d.object_weight), (256, 3.0, 4.0));
+        assert_eq!((d.cluster_gaps.as_slice(), d.min_points, d.max_side), (&[0.2, 0.4, 0.8][..], 5, 20.0));
+        assert_eq!((d.n_random_features, d.lambda, d.object_weight), (256, 30.0, 4.0));
         assert_eq!((d.score_floor, d.max_detections, d.seed), (0.05, 200, Seed::new(0)));
         assert_eq!(d.check().unwrap().get(), &d);
     }
