@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `coco_inputs` | writes a pair of COCO files like those of val2017, of any size, the same bytes for the same seed |
 //! | `coco_eval` | two COCO files to the full arrays and twelve statistics: the program that is measured |
+//! | `kitti_eval` | KITTI evaluation of generated frames as many as its usual validation set has |
 //! | `coco_cases` | many small problems in one process, for the differential test against pycocotools |
 //! | `nuscenes_eval` | nuScenes' protocol on a generated set as large as its validation set |
 //! | `peers.py` | runs the other evaluators and ours in turn on the same files and prints the table |

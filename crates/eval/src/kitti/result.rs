@@ -270,7 +270,10 @@ mod tests {
         let found = Detection { alpha: Some(1.0), ..Detection::new("Car", bbox(), cuboid(), 0.5) };
         let backward = Detection { alpha: Some(1.0 + std::f64::consts::PI), ..found.clone() };
         let params = KittiParams::default();
-        assert_eq!(easy(&fifty(std::slice::from_ref(&label), &[found.clone()], &params)), [Some(100.0); 4]);
+        assert_eq!(
+            easy(&fifty(std::slice::from_ref(&label), std::slice::from_ref(&found), &params)),
+            [Some(100.0); 4]
+        );
         let turned = fifty(std::slice::from_ref(&label), &[backward], &params);
         assert_eq!(easy(&turned), [Some(100.0), Some(100.0), Some(100.0), Some(0.0)]);
         let blind = fifty(&[label], &[Detection { alpha: None, ..found }], &params);
