@@ -81,7 +81,40 @@ pub(crate) fn words_as_texts(text: String) -> String {
     if !text.contains("NaN") && !text.contains("Infinity") {
         return text;
     }
-    quote_non_numbers(&text).0
+    let (bytes, mut out) = (text.as_bytes(), String::with_capacity(text.len()));
+    let (mut copied, mut at) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        at = match byte {
+            b'"' => end_of_string(bytes, at),
+            b'N' | b'I' | b'-' => match WORDS.iter().find(|word| bytes[at..].starts_with(word.as_bytes())) {
+                Some(word) => {
+                    out.push_str(&text[copied..at]);
+                    out.extend(["\"", &word[..word.len() - 2], "\""]);
+                    copied = at + word.len();
+                    copied
+                }
+                None => at + 1,
+            },
+            _ => at + 1,
+        };
+    }
+    out.push_str(&text[copied..]);
+    out
+}
+
+const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+
+/// The place behind a string that begins at a quote.
+fn end_of_string(bytes: &[u8], begin: usize) -> usize {
+    let mut at = begin + 1;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at + 1,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    at
 }
 
 fn quote_non_numbers(text: &str) -> (String, Vec<usize>) {
@@ -96,7 +129,7 @@ fn quote_non_numbers(text: &str) -> (String, Vec<usize>) {
             continue;
         }
         line += usize::from(c == '\n');
-        let word = ["-Infinity", "Infinity", "NaN"].into_iter().find(|w| text[at..].starts_with(w));
+        let word = WORDS.into_iter().find(|w| text[at..].starts_with(w));
         match (in_string, c, word) {
             (true, '\\', _) => skip = 1,
             (_, '"', _) => in_string = !in_string,
@@ -305,6 +338,10 @@ mod tests {
         let (out, lines) = quote_non_numbers(text);
         assert_eq!(out, "[\"N\",\n\"-Infini\", \"NaN \\\" Infinity\", \"Infini\"]");
         assert_eq!((out.len(), lines), (text.len(), vec![1, 2, 2]));
+        assert_eq!(words_as_texts(text.to_owned()), out);
+        for text in ["", "\"NaN", "NaN", "\"ü\\ü NaN\" NaN ü", "[-1, NaNaN, -Infinity, \"\\\\\", NaN]"] {
+            assert_eq!(words_as_texts(text.to_owned()), quote_non_numbers(text).0, "{text}");
+        }
     }
 
     #[test]
