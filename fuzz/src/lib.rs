@@ -4,17 +4,19 @@ mod bytes;
 mod evaluation;
 mod files;
 pub mod mutation;
+mod nuscenes;
 mod rows;
 
 pub use evaluation::{coco_pair, evaluate};
 pub use files::{coco_round_trip, cvat, fiftyone, kitti, label_studio, voc, yolo};
+pub use nuscenes::nuscenes;
 pub use rows::{coco_detections, coco_labels};
 
 /// A function that must stand any bytes.
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 11] = [
+pub const BODIES: [(&str, Body); 12] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -26,4 +28,5 @@ pub const BODIES: [(&str, Body); 11] = [
     ("cvat", cvat),
     ("label_studio", label_studio),
     ("fiftyone", fiftyone),
+    ("nuscenes", nuscenes),
 ];
