@@ -31,7 +31,8 @@ pub fn nuscenes(data: &[u8]) {
 
 /// Whatever was read can be evaluated or is refused, in any order, and shares are shares.
 fn check(labels: &NuscenesRows, found: &NuscenesRows) {
-    let params = NuscenesParams { range_filter: labels.rows.len().is_multiple_of(2), ..NuscenesParams::default() };
+    let params =
+        NuscenesParams { range_filter: labels.rows.len().is_multiple_of(2), ..NuscenesParams::default() };
     let samples = samples(labels, found);
     let mut cases: Vec<SampleCase<'_>> = samples
         .iter()
