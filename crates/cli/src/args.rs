@@ -89,6 +89,8 @@ pub(crate) enum EvalCommand {
     Coco(EvalCocoArgs),
     /// Paired difference of two detectors.
     Compare(EvalCompareArgs),
+    /// nuScenes detection evaluation of plain box files, as its devkit computes it.
+    Nuscenes(EvalNuscenesArgs),
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +156,32 @@ pub(crate) enum CorrectionArg {
     Holm,
     /// Benjamini-Hochberg: few false alarms among the alarms.
     Bh,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalNuscenesArgs {
+    /// Labels, in the shape of nuScenes' detection results.
+    pub(crate) gt: PathBuf,
+    /// Detections, in nuScenes' submission format.
+    pub(crate) dt: PathBuf,
+    /// Leave out boxes that cannot be understood, and detections beyond 500 in a sample, with a warning.
+    #[arg(long)]
+    pub(crate) lenient: bool,
+    /// Keep boxes however far away they are; their distance from the vehicle need not be known then.
+    #[arg(long)]
+    pub(crate) no_range_filter: bool,
+    /// Take means over the classes that have a label instead of counting the others as failures.
+    #[arg(long)]
+    pub(crate) present_classes: bool,
+    /// Also give intervals of mAP and NDS from N resamples of the scenes, or of the samples where no scenes are named.
+    #[arg(long, value_name = "N")]
+    pub(crate) bootstrap: Option<usize>,
+    /// Seed of the resamples.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Write what became of every box and why.
+    #[arg(long, value_name = "OUT.json")]
+    pub(crate) objects: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `eval coco` and `eval compare`.
+//! `eval coco`, `eval compare` and `eval nuscenes`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,9 +14,11 @@ use crate::output::Output;
 mod coco;
 mod compare;
 mod details;
+mod nuscenes;
 
 pub(super) use coco::coco;
 pub(super) use compare::compare;
+pub(super) use nuscenes::nuscenes;
 
 /// The labels of a file; pictures are in pycocotools' order and named by their ids.
 struct Input {
