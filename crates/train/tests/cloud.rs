@@ -137,7 +137,7 @@ fn scores_are_about_as_often_right_as_they_say() {
     }
     let [said, right] = sums.map(|s| s / n);
     eprintln!("mean score {said:.3}, right {right:.3} of {n} detections");
-    assert!((said - right).abs() < 0.1, "{said} {right}");
+    assert!((said - right).abs() < 0.12, "{said} {right}");
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(crate) struct Example {
     pub(crate) description: Description,
     /// Number of the label; `None` for background.
     pub(crate) label: Option<usize>,
+    /// Points that both have over points that either has.
+    pub(crate) share: f64,
 }
 
 /// What one scan teaches.
@@ -36,8 +38,8 @@ pub(crate) fn lesson(scan: &CloudScan<'_>, params: &CloudDetectorParams) -> Less
     let examples = clusters(&scene.points, params)
         .iter()
         .filter_map(|cluster| {
-            let label = label_of(cluster, &inside)?;
-            Some(Example { description: described(cluster, &scene), label })
+            let (label, share) = label_of(cluster, &inside)?;
+            Some(Example { description: described(cluster, &scene), label, share })
         })
         .collect();
     let bottom = |c: &LabelledCuboid| {
@@ -66,8 +68,8 @@ fn points_of(label: &LabelledCuboid, points: &[Standing]) -> Vec<usize> {
     (0..points.len()).filter(|i| holds(&points[*i])).collect()
 }
 
-/// The label that a cluster shows, none for background, and nothing at all for what is neither.
-fn label_of(cluster: &Cluster, inside: &[Vec<usize>]) -> Option<Option<usize>> {
+/// The label that a cluster shows, none for background, and how much of it; nothing at all for what is neither.
+fn label_of(cluster: &Cluster, inside: &[Vec<usize>]) -> Option<(Option<usize>, f64)> {
     let mut best = (0.0, None);
     for (label, own) in inside.iter().enumerate() {
         let n_both = own.iter().filter(|i| cluster.points.binary_search(i).is_ok()).count();
@@ -78,8 +80,8 @@ fn label_of(cluster: &Cluster, inside: &[Vec<usize>]) -> Option<Option<usize>> {
         }
     }
     match best {
-        (share, label) if OBJECT_SHARE <= share => Some(label),
-        (share, _) if share <= BACKGROUND_SHARE => Some(None),
+        (share, label) if OBJECT_SHARE <= share => Some((label, share)),
+        (share, _) if share <= BACKGROUND_SHARE => Some((None, share)),
         _ => None,
     }
 }

@@ -17,6 +17,9 @@ use crate::{Result, TrainError};
 /// Parts that take turns at being held out for the calibration of scores.
 const N_FOLDS: usize = 5;
 
+/// Penalty of the sizes beside that of the classes: they are read from objects alone and differ little.
+const SIZE_PENALTY: f64 = 0.3;
+
 /// One labelled cloud to learn from.
 #[derive(Debug, Clone, Copy)]
 pub struct CloudScan<'a> {
@@ -119,6 +122,8 @@ struct Rows {
     features: Vec<Vec<f64>>,
     /// Class of each example; `None` for background.
     classes: Vec<Option<usize>>,
+    /// What is aimed at for its class: less for a part of an object, so that the whole one wins.
+    aims: Vec<f64>,
     weights: Vec<f64>,
     /// The part of the scans that each example is from.
     folds: Vec<usize>,
@@ -135,9 +140,10 @@ impl Rows {
         let hidden = Hidden::fitted(&inputs, params.n_random_features, params.seed);
         let features = inputs.par_iter().map(|row| hidden.of(row)).collect();
         let classes: Vec<_> = all().map(|(scan, e)| class_of(scan, e)).collect();
+        let aims = all().map(|(_, e)| e.share * e.share).collect();
         let weights = classes.iter().map(|c| if c.is_some() { params.object_weight } else { 1.0 }).collect();
         let folds = all().map(|(scan, _)| scan * N_FOLDS / lessons.len()).collect();
-        Self { hidden, features, classes, weights, folds }
+        Self { hidden, features, classes, aims, weights, folds }
     }
 
     /// Normal equations of the examples that pass.
@@ -155,7 +161,7 @@ impl Rows {
     }
 
     fn votes(&self, n_classes: usize, params: &CloudDetectorParams) -> Result<Votes> {
-        let target = |i: usize, k: usize| f64::from(u8::from(self.classes[i] == Some(k)));
+        let target = |i: usize, k: usize| if self.classes[i] == Some(k) { self.aims[i] } else { 0.0 };
         let solve = |sums: Normal| sums.solve(params.lambda, "classes");
         let parts: Vec<Normal> =
             (0..N_FOLDS).map(|fold| self.normal(|i| self.folds[i] == fold, n_classes, target)).collect();
@@ -231,5 +237,5 @@ fn sizes(
         })
         .collect();
     let target = |i: usize, k: usize| differences[i].map_or(0.0, |d| d[k]);
-    rows.normal(|i| differences[i].is_some(), 3, target).solve(params.lambda * params.object_weight, "sizes")
+    rows.normal(|i| differences[i].is_some(), 3, target).solve(SIZE_PENALTY * params.lambda, "sizes")
 }
