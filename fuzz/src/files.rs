@@ -75,6 +75,39 @@ pub fn kitti(data: &[u8]) {
     both(|options| kitti_format::read(folder.path(), options));
 }
 
+/// One label file of a KITTI folder of captures with a point cloud, and its calibration when the bytes hold a line `---`:
+/// what is read is written and read again, as the same captures.
+pub fn kitti_captures(data: &[u8]) {
+    const USUAL: &[u8] =
+        b"P2: 720 0 610 44 0 720 175 0 0 0 1 0\nR0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: 0 -1 0 0 0 0 -1 0 1 0 0 -0.3\n";
+    let (calibration, lines) = halves(data);
+    let folder = Folder::new();
+    folder.with("image_sizes.tsv", b"image_2/a.png\t1242\t375\n");
+    folder.with("velodyne/a.bin", b"");
+    folder.with("calib/a.txt", calibration.unwrap_or(USUAL));
+    folder.with("label_2/a.txt", lines);
+    let captures = |path: &Path, read: &ReadOptions| {
+        let read = read.clone();
+        kitti_format::read_captures(path, &kitti_format::CaptureOptions { read, ..Default::default() })
+    };
+    both(|options| captures(folder.path(), options));
+    let Ok(first) = captures(folder.path(), &ReadOptions::default()) else { return };
+    let out = folder.path().join("out");
+    // The picture is not there to be copied, nor can a set without labels be written.
+    let cloud = first.set.samples.iter().rfind(|s| s.slice == "pcd").cloned();
+    let Ok(_) =
+        kitti_format::write_captures(&out, &first.set, folder.path(), labelloop_formats::MediaMode::None)
+    else {
+        return;
+    };
+    if cloud.is_some() {
+        std::fs::create_dir_all(out.join("velodyne")).expect("a temporary folder takes folders");
+        std::fs::write(out.join("velodyne/a.bin"), b"").expect("a temporary folder takes files");
+    }
+    let second = captures(&out, &ReadOptions::default()).expect("what was written is read");
+    assert_eq!(second.set, first.set, "what was written is what was read");
+}
+
 /// A CVAT file.
 pub fn cvat(data: &[u8]) {
     let folder = Folder::new();

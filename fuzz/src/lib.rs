@@ -8,7 +8,7 @@ mod nuscenes;
 mod rows;
 
 pub use evaluation::{coco_pair, evaluate};
-pub use files::{coco_round_trip, cvat, fiftyone, kitti, label_studio, voc, yolo};
+pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_studio, voc, yolo};
 pub use nuscenes::nuscenes;
 pub use rows::{coco_detections, coco_labels};
 
@@ -16,7 +16,7 @@ pub use rows::{coco_detections, coco_labels};
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 12] = [
+pub const BODIES: [(&str, Body); 13] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -25,6 +25,7 @@ pub const BODIES: [(&str, Body); 12] = [
     ("yolo", yolo),
     ("voc", voc),
     ("kitti", kitti),
+    ("kitti_captures", kitti_captures),
     ("cvat", cvat),
     ("label_studio", label_studio),
     ("fiftyone", fiftyone),
