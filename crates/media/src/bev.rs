@@ -1,11 +1,11 @@
-use labelloop_core::{Cuboid, ImageSize};
+use labelloop_core::{Cuboid, CuboidFrame, ImageSize};
 
 use crate::{MediaError, PointCloud, Result, RgbImage};
 
 /// Longest side of a bird's-eye view, in pixels.
 pub const MAX_BEV_PIXELS: u32 = 8192;
 
-const BACKGROUND: [u8; 3] = [16, 18, 24];
+pub(crate) const BACKGROUND: [u8; 3] = [16, 18, 24];
 const OUTLINE: [u8; 3] = [255, 176, 0];
 
 /// A cloud seen from above, with the outlines of cuboids: a square picture around the sensor, forward (x) up and
@@ -13,7 +13,8 @@ const OUTLINE: [u8; 3] = [255, 176, 0];
 ///
 /// The more points fall on a pixel, the lighter it is. Each cuboid is its ground rectangle and a line from its centre
 /// to the middle of its front. Points and cuboids beyond the extent are cut off; points that are not finite are left
-/// out.
+/// out. Of a cloud with an [origin](PointCloud::origin) the middle of the picture is the origin. For colours and scores
+/// see [`bev_scene`](crate::bev_scene).
 ///
 /// ```
 /// use labelloop_core::{Cuboid, CuboidFrame};
@@ -27,34 +28,27 @@ const OUTLINE: [u8; 3] = [255, 176, 0];
 /// ```
 ///
 /// # Errors
-/// [`MediaError::InvalidExtent`], or [`MediaError::InvalidBevSize`] for 0 or more than [`MAX_BEV_PIXELS`] pixels.
+/// [`MediaError::InvalidExtent`], [`MediaError::InvalidBevSize`] for 0 or more than [`MAX_BEV_PIXELS`] pixels, or
+/// [`MediaError::Core`] for a cuboid in a camera's frame.
 pub fn bev_image(cloud: &PointCloud, cuboids: &[Cuboid], extent_m: f64, pixels: u32) -> Result<RgbImage> {
     let view = View::new(extent_m, pixels)?;
-    let mut picture = RgbImage::filled(ImageSize::new(pixels, pixels)?, BACKGROUND);
-    for [x, y, _] in cloud.near_places() {
-        if let Some((column, row)) = view.pixel_of(x, y) {
-            let [level, ..] = picture.pixel(column, row);
-            // The first point is plainly visible; further ones add a little until white.
-            let lighter = if level == BACKGROUND[0] { 96 } else { level.saturating_add(16) };
-            picture.set(column, row, [lighter; 3]);
-        }
-    }
+    let mut picture = view.points(cloud)?;
     for cuboid in cuboids {
-        view.draw_cuboid(&mut picture, cuboid);
+        view.draw_cuboid(&mut picture, cloud, cuboid, OUTLINE)?;
     }
     Ok(picture)
 }
 
 /// Metres on the ground to pixels in the picture.
 #[derive(Debug, Clone, Copy)]
-struct View {
+pub(crate) struct View {
     extent_m: f64,
     pixels: u32,
     pixels_per_m: f64,
 }
 
 impl View {
-    fn new(extent_m: f64, pixels: u32) -> Result<Self> {
+    pub(crate) fn new(extent_m: f64, pixels: u32) -> Result<Self> {
         if !(0.0 < extent_m) || !extent_m.is_finite() {
             return Err(MediaError::InvalidExtent { found: extent_m });
         }
@@ -68,36 +62,56 @@ impl View {
         Ok(Self { extent_m, pixels, pixels_per_m })
     }
 
+    /// The points alone.
+    pub(crate) fn points(self, cloud: &PointCloud) -> Result<RgbImage> {
+        let mut picture = RgbImage::filled(ImageSize::new(self.pixels, self.pixels)?, BACKGROUND);
+        for [x, y, _] in cloud.near_places() {
+            if let Some((column, row)) = self.pixel_of(x, y) {
+                let [level, ..] = picture.pixel(column, row);
+                // The first point is plainly visible; further ones add a little until white.
+                let lighter = if level == BACKGROUND[0] { 96 } else { level.saturating_add(16) };
+                picture.set(column, row, [lighter; 3]);
+            }
+        }
+        Ok(picture)
+    }
+
     /// Column and row, as fractions of pixels from the upper left corner.
-    fn place_of(self, x: f64, y: f64) -> [f64; 2] {
+    pub(crate) fn place_of(self, x: f64, y: f64) -> [f64; 2] {
         [(self.extent_m - y) * self.pixels_per_m, (self.extent_m - x) * self.pixels_per_m]
     }
 
-    fn pixel_of(self, x: f64, y: f64) -> Option<(u32, u32)> {
+    pub(crate) fn pixel_of(self, x: f64, y: f64) -> Option<(u32, u32)> {
         let [column, row] = self.place_of(x, y);
         let side = f64::from(self.pixels);
         let inside = 0.0 <= column && column < side && 0.0 <= row && row < side;
         inside.then_some((column as u32, row as u32))
     }
 
-    fn draw_cuboid(self, picture: &mut RgbImage, cuboid: &Cuboid) {
-        let corners = cuboid.ground_corners();
-        let [front_left, rear_left, rear_right, front_right] = corners;
-        for (from, to) in [
-            (front_left, rear_left),
-            (rear_left, rear_right),
-            (rear_right, front_right),
-            (front_right, front_left),
-        ] {
-            self.draw_line(picture, from, to);
+    pub(crate) fn draw_cuboid(
+        self,
+        picture: &mut RgbImage,
+        cloud: &PointCloud,
+        cuboid: &Cuboid,
+        colour: [u8; 3],
+    ) -> Result<()> {
+        // A camera's ground is not x and y: its cuboids must be moved to the cloud's frame before.
+        if cuboid.frame() == CuboidFrame::KittiCamera {
+            cuboid.expect_frame(CuboidFrame::Lidar)?;
+        }
+        let [ox, oy, _] = cloud.origin();
+        let corners = cuboid.ground_corners().map(|[x, y]| [x - ox, y - oy]);
+        for (from, to) in [(0, 1), (1, 2), (2, 3), (3, 0)] {
+            self.draw_line(picture, corners[from], corners[to], colour);
         }
         let [cx, cy, _] = cuboid.centre();
-        let front = [0, 1].map(|i| f64::midpoint(front_left[i], front_right[i]));
-        self.draw_line(picture, [cx, cy], front);
+        let front = [0, 1].map(|i| f64::midpoint(corners[0][i], corners[3][i]));
+        self.draw_line(picture, [cx - ox, cy - oy], front, colour);
+        Ok(())
     }
 
     /// Steps of at most one pixel along the part of the line that is in view.
-    fn draw_line(self, picture: &mut RgbImage, from_m: [f64; 2], to_m: [f64; 2]) {
+    fn draw_line(self, picture: &mut RgbImage, from_m: [f64; 2], to_m: [f64; 2], colour: [u8; 3]) {
         let from = self.place_of(from_m[0], from_m[1]);
         let to = self.place_of(to_m[0], to_m[1]);
         let Some((from, to)) = clip_line(from, to, f64::from(self.pixels)) else { return };
@@ -108,7 +122,7 @@ impl View {
         for step in 0..=n_steps {
             let share = f64::from(step) / f64::from(n_steps);
             let at = [0, 1].map(|i| (from[i] + share * (to[i] - from[i])).clamp(0.0, f64::from(last)) as u32);
-            picture.set(at[0], at[1], OUTLINE);
+            picture.set(at[0], at[1], colour);
         }
     }
 }
@@ -141,7 +155,6 @@ fn clip_line(from: [f64; 2], to: [f64; 2], side: f64) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
-    use labelloop_core::CuboidFrame;
     use proptest::prelude::*;
 
     use super::*;
@@ -199,6 +212,31 @@ mod tests {
         let cloud = PointCloud::new(vec![[11.0, 0.0, 0.0, 0.0], [f32::NAN; 4], [-10.0, -10.0, 0.0, 0.0]]);
         let view = bev_image(&cloud, &[], 10.0, 20).unwrap();
         assert_eq!(view, RgbImage::filled(view.size(), BACKGROUND));
+    }
+
+    #[test]
+    fn a_cloud_with_an_origin_is_seen_around_it() {
+        let origin = [433_000.0, 5_412_000.0, 0.0];
+        let here = bev_image(
+            &PointCloud::new(vec![[5.0, 0.0, 0.0, 0.0]]),
+            &[cuboid([1.0, 2.0, 0.0], [4.0, 2.0, 1.0], 0.3)],
+            10.0,
+            100,
+        );
+        let there = bev_image(
+            &PointCloud::with_origin(vec![[5.0, 0.0, 0.0, 0.0]], origin).unwrap(),
+            &[cuboid([433_001.0, 5_412_002.0, 0.0], [4.0, 2.0, 1.0], 0.3)],
+            10.0,
+            100,
+        );
+        assert_eq!(here.unwrap(), there.unwrap());
+    }
+
+    #[test]
+    fn cuboids_of_a_camera_are_refused() {
+        let car = Cuboid::from_kitti([1.5, 1.8, 4.2], [2.0, 1.7, 10.0], -1.6).unwrap();
+        let refused = bev_image(&PointCloud::default(), &[car], 10.0, 50);
+        assert!(matches!(refused, Err(MediaError::Core(_))));
     }
 
     #[test]

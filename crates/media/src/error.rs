@@ -165,6 +165,20 @@ pub enum MediaError {
         /// The largest side.
         max: u32,
     },
+    /// Heights that leave nothing between them.
+    #[error("heights from {lowest} to {highest} m: expected finite ones, the second higher")]
+    InvalidHeights {
+        /// The lowest.
+        lowest: f64,
+        /// The highest.
+        highest: f64,
+    },
+    /// An intensity that cannot be the full one.
+    #[error("full intensity {found}: expected a finite number above 0")]
+    InvalidIntensity {
+        /// The value found.
+        found: f64,
+    },
     /// A value that the vocabulary refuses.
     #[error(transparent)]
     Core(#[from] labelloop_core::CoreError),

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod bev;
+mod bev_features;
+mod bev_scene;
 mod cloud;
 mod contrast;
 mod crop;
@@ -19,6 +21,8 @@ mod resize;
 mod rgb;
 
 pub use bev::{MAX_BEV_PIXELS, bev_image};
+pub use bev_features::{BevFeatureParams, BevFeatureValidParams, bev_features_image};
+pub use bev_scene::{BevBox, bev_scene, class_colour};
 pub use cloud::PointCloud;
 pub use contrast::contrast;
 pub use crop::crop;
