@@ -70,7 +70,8 @@ fn pixels_are_those_of_all_other_machines() {
     assert_eq!([sum(capture.left.pixels()), sum(capture.right.pixels()), sum(&points)], PIXEL_SUMS);
 }
 
-const PIXEL_SUMS: [u64; 3] = [16_006_629_227_732_756_804, 1_171_530_227_192_530_935, 13_583_690_068_005_390_879];
+const PIXEL_SUMS: [u64; 3] =
+    [16_006_629_227_732_756_804, 1_171_530_227_192_530_935, 13_583_690_068_005_390_879];
 
 #[test]
 fn another_seed_gives_other_scenes() {

@@ -99,7 +99,9 @@ pub enum TrainError {
         n_images: usize,
     },
     /// Clouds were given, and no label has points that stand together.
-    #[error("{n_scans} clouds with {n_cuboids} labels, none of them around a cluster of points: expected at least one")]
+    #[error(
+        "{n_scans} clouds with {n_cuboids} labels, none of them around a cluster of points: expected at least one"
+    )]
     NoUsableCuboid {
         /// Clouds given.
         n_scans: usize,
