@@ -89,6 +89,8 @@ pub(crate) enum EvalCommand {
     Coco(EvalCocoArgs),
     /// Paired difference of two detectors.
     Compare(EvalCompareArgs),
+    /// KITTI's object evaluation: boxes, bird's-eye views, cuboids and orientation.
+    Kitti(EvalKittiArgs),
     /// nuScenes detection evaluation of plain box files, as its devkit computes it.
     Nuscenes(EvalNuscenesArgs),
 }
@@ -203,6 +205,35 @@ pub(crate) struct EvalCompareArgs {
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) data: EvalDataArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalKittiArgs {
+    /// Folder of label files, or one with `label_2` in it.
+    pub(crate) labels: PathBuf,
+    /// Folder of result files of the same names; a frame without one counts as nothing found.
+    pub(crate) predictions: PathBuf,
+    /// The lower overlaps: cars .7, .5, .5 for boxes, bird's-eye views and cuboids, others .5, .25, .25.
+    #[arg(long)]
+    pub(crate) loose: bool,
+    /// Count every label and detection, whatever its height, occlusion and truncation: for point clouds without pictures.
+    #[arg(long)]
+    pub(crate) no_filter: bool,
+    /// Only frames whose names begin with one of these.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',', num_args = 1..)]
+    pub(crate) sequences: Vec<String>,
+    /// Also score by distance and by occlusion.
+    #[arg(long)]
+    pub(crate) slices: bool,
+    /// Also give intervals from N resamples of the recordings.
+    #[arg(long, value_name = "N")]
+    pub(crate) bootstrap: Option<usize>,
+    /// How many characters of a frame's name name its recording. Absent: every frame is drawn by itself.
+    #[arg(long, value_name = "N", requires = "bootstrap")]
+    pub(crate) sequence_digits: Option<usize>,
+    /// Seed of the resampling.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

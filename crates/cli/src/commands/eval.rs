@@ -1,4 +1,4 @@
-//! `eval coco`, `eval compare` and `eval nuscenes`.
+//! `eval coco`, `eval compare`, `eval kitti` and `eval nuscenes`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,10 +14,12 @@ use crate::output::Output;
 mod coco;
 mod compare;
 mod details;
+mod kitti;
 mod nuscenes;
 
 pub(super) use coco::coco;
 pub(super) use compare::compare;
+pub(super) use kitti::kitti;
 pub(super) use nuscenes::nuscenes;
 
 /// The labels of a file; pictures are in pycocotools' order and named by their ids.

@@ -23,6 +23,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Eval(args) => match &args.what {
             Some(EvalCommand::Coco(coco)) => eval::coco(coco, output),
             Some(EvalCommand::Compare(compare)) => eval::compare(compare, output),
+            Some(EvalCommand::Kitti(kitti)) => eval::kitti(kitti, output),
             Some(EvalCommand::Nuscenes(nuscenes)) => eval::nuscenes(nuscenes, output),
             None => step::eval(args, output),
         },
