@@ -173,7 +173,9 @@ impl<'a> Problem<'a> {
         }
         let label = self.view.frame.labels[pair.label].alpha;
         let detection = self.view.frame.detections[pair.detection].alpha;
-        label.zip(detection).map_or(0.0, |(a, b)| f64::midpoint(1.0, (a - b).cos()))
+        // Modulo the circle, so that no difference of finite angles is infinite.
+        let turn = |a: f64| if a.abs() < 1e6 { a } else { a % std::f64::consts::TAU };
+        label.zip(detection).map_or(0.0, |(a, b)| f64::midpoint(1.0, (turn(a) - turn(b)).cos()))
     }
 }
 
@@ -269,6 +271,14 @@ mod tests {
             [(0.9, 0, 1)],
             "seven tenths are not enough"
         );
+    }
+
+    #[test]
+    fn angles_of_any_size_have_a_similarity() {
+        let far = |alpha, class: Label| Label { alpha: Some(alpha), ..class };
+        let found = Detection { alpha: Some(-f64::MAX), ..car(0.0, 50.0, 0.5) };
+        let curve = easy(&[far(f64::MAX, label("Car", 0.0, 50.0))], &[found]);
+        assert!((0.0..=1.0).contains(&curve.steps[0].similarity), "{:?}", curve.steps);
     }
 
     #[test]
