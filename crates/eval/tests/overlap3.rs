@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 
 use labelloop_core::{Cuboid, CuboidFrame, CuboidOrigin, Rotation};
-use labelloop_eval::overlap3::{BatchF32, Upright, bev_matrix, iou_3d, iou_3d_matrix};
+use labelloop_eval::overlap3::{BatchF32, BatchF64, Upright, bev_matrix, iou_3d, iou_3d_matrix};
 use serde::Deserialize;
 
 fn shared(file: &str) -> Option<String> {
@@ -103,6 +103,20 @@ fn batches_of_single_precision_are_near() {
     }
     println!("worst error of the f32 batch: {worst:.1e}");
     assert!(worst < 1e-5, "{worst}");
+}
+
+#[test]
+fn batches_of_double_precision_are_exact_to_rounding() {
+    for pair in yaw_pairs() {
+        let [a, b] = [pair.a, pair.b]
+            .map(|row| BatchF64::new(&[Upright::from_row(row).unwrap()], [pair.a[0], pair.a[1]]));
+        let mut out = [0.0];
+        a.iou_bev(&b, &mut out);
+        assert!((out[0] - pair.iou_bev).abs() <= 1e-13, "{}: {} {}", pair.category, out[0], pair.iou_bev);
+        if pair.category == "identical" {
+            assert_eq!(out[0], 1.0);
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -45,15 +45,26 @@ fn faces_in_frame_of(large: &Cuboid, small: &Cuboid, apart: [f64; 3]) -> [Quad; 
     })
 }
 
-/// Integral of `clamp(z, -h, h)` over the part of a face that lies over the ground plan, signed by where the face looks.
+/// Integral of `clamp(z, -h, h)` over the part of a face that lies over the ground plan, signed by where the face looks: the
+/// integral of z, less what is above the ceiling, and more by what is below the floor.
 fn under(face: &Quad, [hx, hy, hz]: [f64; 3]) -> f64 {
-    let mut polygon = Polygon::of(face);
-    for (axis, h) in [(0, hx), (1, hy)] {
-        polygon = polygon.below(axis, h, 1.0).below(axis, h, -1.0);
+    let (mut one, mut other) = (Polygon::of(face), Polygon::EMPTY);
+    let (mut polygon, mut spare) = (&mut one, &mut other);
+    for (axis, sign, limit) in [(0, 1.0, hx), (0, -1.0, hx), (1, 1.0, hy), (1, -1.0, hy)] {
+        if polygon.cut(axis, sign, limit, spare) {
+            (polygon, spare) = (spare, polygon);
+        }
     }
-    let (inside, above, below) =
-        (polygon.below(2, hz, 1.0).below(2, hz, -1.0), polygon.above(hz, 1.0), polygon.above(hz, -1.0));
-    inside.moment() + hz * (above.area() - below.area())
+    let whole = polygon.moment(0.0);
+    let (lowest, highest) = polygon.heights();
+    let beyond = |sign: f64| {
+        let mut part = Polygon::EMPTY;
+        let is_cut = polygon.cut(2, -sign, -hz, &mut part);
+        if is_cut { part.moment(sign * hz) } else { polygon.moment(sign * hz) }
+    };
+    let above = if hz < highest { beyond(1.0) } else { 0.0 };
+    let below = if lowest < -hz { beyond(-1.0) } else { 0.0 };
+    whole - above - below
 }
 
 /// A convex polygon in space; areas and integrals are those of its shadow on the ground, negative where it looks down.
@@ -64,48 +75,47 @@ struct Polygon {
 }
 
 impl Polygon {
+    const EMPTY: Self = Self { corners: [[0.0; 3]; MAX_CORNERS], n: 0 };
+
     fn of(face: &Quad) -> Self {
-        let mut corners = [[0.0; 3]; MAX_CORNERS];
-        corners[..4].copy_from_slice(face);
-        Self { corners, n: 4 }
+        let mut polygon = Self { n: 4, ..Self::EMPTY };
+        polygon.corners[..4].copy_from_slice(face);
+        polygon
     }
 
     fn corners(&self) -> &[[f64; 3]] {
         &self.corners[..self.n]
     }
 
-    /// The part with `sign * coordinate <= limit` (Sutherland and Hodgman 1974).
-    fn below(&self, axis: usize, limit: f64, sign: f64) -> Self {
-        self.part(|corner| limit - sign * corner[axis])
-    }
-
-    /// The part beyond a height.
-    fn above(&self, limit: f64, sign: f64) -> Self {
-        self.part(|corner| sign * corner[2] - limit)
-    }
-
-    /// The part where a linear function is not negative.
-    fn part(&self, inside: impl Fn(&[f64; 3]) -> f64) -> Self {
-        if self.corners().iter().all(|c| 0.0 <= inside(c)) {
-            return *self;
+    /// Writes the part with `sign * coordinate <= limit` (Sutherland and Hodgman 1974); nothing where that is all of it.
+    #[inline]
+    fn cut(&self, axis: usize, sign: f64, limit: f64, part: &mut Self) -> bool {
+        let mut room = [0.0; MAX_CORNERS];
+        let mut least = 0.0f64;
+        for (room, corner) in room.iter_mut().zip(self.corners()) {
+            *room = limit - sign * corner[axis];
+            least = least.min(*room);
         }
-        let mut out = Self { corners: [[0.0; 3]; MAX_CORNERS], n: 0 };
-        let Some(mut from) = self.corners().last() else { return out };
-        let mut from_inside = inside(from);
-        for to in self.corners() {
-            let to_inside = inside(to);
-            if (from_inside < 0.0) != (to_inside < 0.0) {
-                let share = from_inside / (from_inside - to_inside);
-                out.push([0, 1, 2].map(|i| from[i] + share * (to[i] - from[i])));
-            }
-            if 0.0 <= to_inside {
-                out.push(*to);
-            }
-            (from, from_inside) = (to, to_inside);
+        if 0.0 <= least {
+            return false;
         }
-        out
+        part.n = 0;
+        let mut before = self.n.saturating_sub(1);
+        for at in 0..self.n {
+            let (r, s) = (room[before], room[at]);
+            if (r < 0.0) != (s < 0.0) {
+                let (from, to, share) = (&self.corners[before], &self.corners[at], r / (r - s));
+                part.push([0, 1, 2].map(|i| from[i] + share * (to[i] - from[i])));
+            }
+            if 0.0 <= s {
+                part.push(self.corners[at]);
+            }
+            before = at;
+        }
+        true
     }
 
+    #[inline]
     fn push(&mut self, corner: [f64; 3]) {
         // Rounding could make a polygon not quite convex; what does not fit lies between its neighbours to the last bit.
         if self.n < MAX_CORNERS {
@@ -114,23 +124,20 @@ impl Polygon {
         }
     }
 
-    fn area(&self) -> f64 {
-        self.triangles().map(|(area, _)| area).sum()
+    fn heights(&self) -> (f64, f64) {
+        self.corners().iter().fold((0.0, 0.0), |(low, high): (f64, f64), c| (low.min(c[2]), high.max(c[2])))
     }
 
-    /// Integral of z.
-    fn moment(&self) -> f64 {
-        self.triangles().map(|(area, height)| area * height).sum()
-    }
-
-    /// Area and mean height of the triangles of a fan.
-    fn triangles(&self) -> impl Iterator<Item = (f64, f64)> + '_ {
-        let corners = self.corners();
-        (2..corners.len()).map(move |i| {
-            let ([ox, oy, oz], [ax, ay, az], [bx, by, bz]) = (corners[0], corners[i - 1], corners[i]);
-            let area = ((ax - ox) * (by - oy) - (ay - oy) * (bx - ox)) / 2.0;
-            (area, (oz + az + bz) / 3.0)
-        })
+    /// Integral of the height above `floor`, over the triangles of a fan.
+    fn moment(&self, floor: f64) -> f64 {
+        let [first, rest @ ..] = self.corners() else { return 0.0 };
+        let [ox, oy, oz] = *first;
+        let triangle = |pair: &[[f64; 3]]| {
+            let ([ax, ay, az], [bx, by, bz]) = (pair[0], pair[1]);
+            let doubled = (ax - ox) * (by - oy) - (ay - oy) * (bx - ox);
+            doubled * ((oz - floor) + (az - floor) + (bz - floor))
+        };
+        rest.windows(2).map(triangle).sum::<f64>() / 6.0
     }
 }
 

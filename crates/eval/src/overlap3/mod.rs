@@ -13,7 +13,7 @@
 //! | [`bev_iou`], [`iou_3d`], [`giou_bev`], [`giou_3d`] | two [`Cuboid`](labelloop_core::Cuboid)s | one number |
 //! | [`Upright::overlap`] | two prepared upright boxes | areas and volumes |
 //! | [`bev_matrix`], [`iou_3d_matrix`] | all pairs of two lists | row-major matrix |
-//! | [`BatchF32`] | pairs in `f32`, many at once | IoU to about 1e-5 |
+//! | [`BatchF64`], [`BatchF32`] | pairs, many at once | IoU on the ground |
 
 mod batch;
 mod full;
@@ -22,7 +22,7 @@ mod iou;
 mod matrix;
 mod upright;
 
-pub use batch::BatchF32;
+pub use batch::{BatchF32, BatchF64};
 pub use giou::{giou_3d, giou_bev};
 pub use iou::{bev_iou, iou_3d};
 pub use matrix::{bev_matrix, iou_3d_matrix};
