@@ -3,12 +3,11 @@ use std::path::{Path, PathBuf};
 
 use blake3::Hash;
 use labelloop_core::{CoreError, Embeddings, Progress, SampleId};
-use labelloop_media::{DecodeLimits, decode_named};
 use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::cache::{Cache, CacheState};
-use crate::{Descriptor, EmbedError, Result};
+use crate::{EmbedError, Embedder, Result};
 
 /// Pictures held in memory at a time; also how often the caller hears of progress.
 const CHUNK: usize = 32;
@@ -42,7 +41,7 @@ pub struct EmbedRun {
     pub cache: CacheState,
 }
 
-/// The vectors of many pictures, on all cores.
+/// The vectors of many pictures, or of many point clouds with an [`Embedder`] of such, on all cores.
 ///
 /// Rows are in the order of ids, whatever the order of `items`, and do not depend on the number of threads or on what
 /// the cache holds. A picture that cannot be read is recorded in [`EmbedRun::failures`], and the run goes on.
@@ -75,9 +74,9 @@ pub struct EmbedRun {
 /// # Errors
 /// [`CoreError::DuplicateSample`] for an id that comes twice, [`EmbedError::Io`] when the cache cannot be read or
 /// written, [`EmbedError::Cancelled`] when the caller asked for it (what was done is in the cache).
-pub fn embed_all(
+pub fn embed_all<E: Embedder + ?Sized>(
     items: &[(SampleId, PathBuf)],
-    descriptor: &Descriptor,
+    descriptor: &E,
     cache: Option<&Path>,
     progress: &dyn Progress,
 ) -> Result<EmbedRun> {
@@ -130,15 +129,16 @@ impl Content {
     }
 }
 
-fn describe(descriptor: &Descriptor, content: &Content, path: &Path) -> Outcome<Vec<f32>> {
-    let place = path.display().to_string();
-    let picture = decode_named(&content.bytes, DecodeLimits::default(), &place).map_err(|e| e.to_string())?;
-    descriptor.embed(&picture).map_err(|e| format!("{place}: {e}"))
+fn describe<E: Embedder + ?Sized>(embedder: &E, content: &Content, path: &Path) -> Outcome<Vec<f32>> {
+    embedder.embed_bytes(&content.bytes, path).map_err(|e| {
+        let (place, reason) = (path.display().to_string(), e.to_string());
+        if reason.starts_with(&place) { reason } else { format!("{place}: {reason}") }
+    })
 }
 
 /// The state of a run between two chunks.
-struct Run<'a> {
-    descriptor: &'a Descriptor,
+struct Run<'a, E: ?Sized> {
+    descriptor: &'a E,
     digest: Hash,
     path: Option<&'a Path>,
     cache: Cache,
@@ -149,8 +149,8 @@ struct Run<'a> {
     n_computed: usize,
 }
 
-impl<'a> Run<'a> {
-    fn open(descriptor: &'a Descriptor, path: Option<&'a Path>) -> Result<Self> {
+impl<'a, E: Embedder + ?Sized> Run<'a, E> {
+    fn open(descriptor: &'a E, path: Option<&'a Path>) -> Result<Self> {
         let (cache, state) = match path {
             Some(path) => {
                 make_folder_of(path)?;
@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
             }
             None => (Cache::default(), CacheState::Off),
         };
-        let digest = descriptor.digest_hash();
+        let digest = Hash::from_bytes(descriptor.digest_bytes());
         let (rows, failures) = (Vec::new(), Vec::new());
         Ok(Self { descriptor, digest, path, cache, state, n_unsaved: 0, rows, failures, n_computed: 0 })
     }
@@ -258,7 +258,7 @@ mod tests {
     use labelloop_media::{RgbImage, save_jpeg, save_png};
 
     use super::*;
-    use crate::DescriptorParams;
+    use crate::{Descriptor, DescriptorParams, PointDescriptor};
 
     fn id(text: &str) -> SampleId {
         SampleId::new(text).unwrap()
@@ -323,6 +323,31 @@ mod tests {
             let name = failure.path.file_name().unwrap().to_str().unwrap();
             assert!(failure.reason.contains(name), "{failure:?}");
         }
+    }
+
+    #[test]
+    fn clouds_are_described_beside_pictures_with_one_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let cloud = labelloop_media::PointCloud::new(vec![[10.0, 2.0, -1.5, 0.3], [1.0, 2.0, 0.0, 0.1]]);
+        let names = ["a.bin", "b.pcd", "c.las", "d.txt", "e.bin"];
+        let items = names.map(|name| (id(name), folder.path().join(name)));
+        labelloop_media::write_kitti_bin(&cloud, &items[0].1).unwrap();
+        labelloop_media::write_pcd(&cloud, &items[1].1, labelloop_media::PcdEncoding::Ascii).unwrap();
+        std::fs::write(&items[2].1, "LASF").unwrap();
+        std::fs::write(&items[3].1, "").unwrap();
+        std::fs::write(&items[4].1, "").unwrap();
+        let (descriptor, cache) = (PointDescriptor::default(), folder.path().join("cache"));
+        embed_all(&pictures(folder.path(), 2), &small(), Some(&cache), &Silent).unwrap();
+        let run = embed_all(&items, &descriptor, Some(&cache), &Silent).unwrap();
+        assert_eq!((run.embeddings.n_samples(), run.n_computed, run.n_cached), (2, 2, 0));
+        let expected = descriptor.embed(&cloud).unwrap();
+        assert!(run.embeddings.vectors().rows().into_iter().all(|row| row.to_vec() == expected));
+        assert_eq!(run.failures.len(), 3);
+        for failure in &run.failures {
+            assert!(failure.reason.contains(failure.id.as_str()), "{failure:?}");
+        }
+        let again = embed_all(&items, &descriptor, Some(&cache), &Silent).unwrap();
+        assert_eq!((again.n_computed, again.n_cached), (0, 2));
     }
 
     #[test]

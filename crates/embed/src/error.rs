@@ -34,6 +34,34 @@ pub enum ParamError {
         /// The value found.
         found: f64,
     },
+    /// No bins, or more than a cloud has points for.
+    #[error("{found} {name}: expected 1 to 256")]
+    Bins {
+        /// `rings` or `heights`.
+        name: &'static str,
+        /// The value found.
+        found: u32,
+    },
+    /// A range that is no length.
+    #[error("range {found} m: expected a finite number above 0")]
+    Range {
+        /// The value found.
+        found: f64,
+    },
+    /// Heights that leave nothing between them.
+    #[error("heights from {lowest} to {highest} m: expected finite ones, the second higher")]
+    Heights {
+        /// The lowest.
+        lowest: f64,
+        /// The highest.
+        highest: f64,
+    },
+    /// A picture from above that cannot be made.
+    #[error("picture from above: {reason}")]
+    Bev {
+        /// Which parameter it is, and what was expected.
+        reason: String,
+    },
     /// Weights that leave nothing.
     #[error("weights add up to {found}: expected a finite sum above 0")]
     WeightSum {
@@ -71,6 +99,14 @@ pub enum EmbedError {
     /// A picture could not be brought to the size that the descriptor works on.
     #[error(transparent)]
     Media(#[from] labelloop_media::MediaError),
+    /// A cloud without a point that could be counted.
+    #[error("none of {n_points} points is within {max_range_m} m: expected at least 1")]
+    NoPoints {
+        /// Points there are.
+        n_points: usize,
+        /// How far away they may be.
+        max_range_m: f64,
+    },
     /// Too few rows to find two directions in.
     #[error("{found} rows to fit a projection on: expected at least {expected}")]
     TooFewRows {

@@ -201,6 +201,15 @@ mod tests {
     }
 
     #[test]
+    fn points_cannot_begin_inside_the_header() {
+        for found in [0u32, 226, 374] {
+            let mut bytes = written(6, false, [0.0; 3], &places(3, [0.0; 3]));
+            bytes[96..100].copy_from_slice(&found.to_le_bytes());
+            assert_eq!(problem(&bytes), LasProblem::Start { found: found.into(), expected: 375 });
+        }
+    }
+
+    #[test]
     fn scales_and_offsets_that_make_no_coordinates_are_refused() {
         let good = written(0, false, [0.0; 3], &places(3, [0.0; 3]));
         let cases = [(131, 0.0, "x scale"), (147, f64::NAN, "z scale"), (163, f64::INFINITY, "y offset")];

@@ -186,6 +186,14 @@ pub enum LasProblem {
         /// The number after it.
         minor: u8,
     },
+    /// Points that would begin inside the header.
+    #[error("points from byte {found}: expected {expected} or later, after the header")]
+    Start {
+        /// First byte of the points by the header.
+        found: u64,
+        /// Bytes of the header.
+        expected: u64,
+    },
     /// A header of a file without points.
     #[error("no points: expected at least 1")]
     NoPoints,

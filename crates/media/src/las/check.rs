@@ -27,7 +27,11 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, LasProblem> {
     let raw = raw_header(bytes)?;
     check_transforms(&raw)?;
     let refused = |e: las::Error| LasProblem::Header { reason: e.to_string() };
-    let start = raw.offset_to_point_data as usize;
+    let (start, lowest) = (u64::from(raw.offset_to_point_data), HEADER_BYTES[usize::from(raw.version.minor)]);
+    if start < lowest {
+        return Err(LasProblem::Start { found: start, expected: lowest });
+    }
+    let start = start as usize;
     let mut head = bytes[..start.min(bytes.len())].to_vec();
     if raw.version.minor == 4 {
         // Their length is a number of eight bytes that a reader would set aside.

@@ -1,0 +1,88 @@
+use std::path::Path;
+
+use labelloop_media::{DecodeLimits, PointFormat, PointLimits, decode_named, decode_points};
+
+use crate::{BevDescriptor, Descriptor, EmbedError, PointDescriptor, Result};
+
+/// What makes vectors of files: of pictures, or of point clouds.
+///
+/// [`embed_all`](crate::embed_all) takes any of them. Slices of a group are embedded one by one, each with the embedder
+/// for its kind and with the same cache: vectors are kept by digest, so that they do not get mixed.
+///
+/// ```
+/// use labelloop_core::{ImageSize, SampleId, Silent};
+/// use labelloop_embed::{Descriptor, PointDescriptor, embed_all};
+/// use labelloop_media::{PointCloud, RgbImage, save_png, write_kitti_bin};
+///
+/// let folder = tempfile::tempdir()?;
+/// let [left, pcd, cache] = ["left.png", "pcd.bin", "vectors.cache"].map(|name| folder.path().join(name));
+/// save_png(&RgbImage::filled(ImageSize::new(40, 30)?, [9, 99, 200]), &left)?;
+/// write_kitti_bin(&PointCloud::new(vec![[10.0, 2.0, -1.5, 0.3]]), &pcd)?;
+///
+/// let lefts = embed_all(&[(SampleId::new("0_left")?, left)], &Descriptor::default(), Some(&cache), &Silent)?;
+/// let pcds = embed_all(&[(SampleId::new("0_pcd")?, pcd)], &PointDescriptor::default(), Some(&cache), &Silent)?;
+/// assert_eq!((lefts.embeddings.n_samples(), pcds.embeddings.n_samples()), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Embedder: Sync {
+    /// Length of every vector.
+    fn n_dims(&self) -> usize;
+
+    /// Which numbers these are: a digest of name, version and parameters. Vectors of different digests must not be
+    /// compared.
+    fn digest_bytes(&self) -> [u8; 32];
+
+    /// The vector of a file, from its bytes; the same bytes under names with the same ending give the same bits.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn embed_bytes(&self, bytes: &[u8], path: &Path) -> Result<Vec<f32>>;
+}
+
+impl Embedder for Descriptor {
+    fn n_dims(&self) -> usize {
+        self.n_dims()
+    }
+
+    fn digest_bytes(&self) -> [u8; 32] {
+        self.digest_hash().into()
+    }
+
+    fn embed_bytes(&self, bytes: &[u8], path: &Path) -> Result<Vec<f32>> {
+        self.embed(&decode_named(bytes, DecodeLimits::default(), &path.display().to_string())?)
+    }
+}
+
+impl Embedder for PointDescriptor {
+    fn n_dims(&self) -> usize {
+        self.n_dims()
+    }
+
+    fn digest_bytes(&self) -> [u8; 32] {
+        self.digest_hash().into()
+    }
+
+    fn embed_bytes(&self, bytes: &[u8], path: &Path) -> Result<Vec<f32>> {
+        self.embed(&cloud(bytes, path)?)
+    }
+}
+
+impl Embedder for BevDescriptor {
+    fn n_dims(&self) -> usize {
+        self.n_dims()
+    }
+
+    fn digest_bytes(&self) -> [u8; 32] {
+        self.digest_hash().into()
+    }
+
+    fn embed_bytes(&self, bytes: &[u8], path: &Path) -> Result<Vec<f32>> {
+        self.embed(&cloud(bytes, path)?)
+    }
+}
+
+fn cloud(bytes: &[u8], path: &Path) -> Result<labelloop_media::PointCloud> {
+    let unknown = || labelloop_media::MediaError::UnknownPointFormat { path: path.to_owned() };
+    let format = PointFormat::of(path).ok_or_else(unknown).map_err(EmbedError::from)?;
+    Ok(decode_points(bytes, format, PointLimits::default(), &path.display().to_string())?)
+}
