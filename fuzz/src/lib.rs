@@ -3,20 +3,24 @@
 mod bytes;
 mod evaluation;
 mod files;
+mod kitti_rows;
 pub mod mutation;
 mod nuscenes;
+mod points;
 mod rows;
 
 pub use evaluation::{coco_pair, evaluate};
 pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_studio, voc, yolo};
+pub use kitti_rows::kitti_rows;
 pub use nuscenes::nuscenes;
+pub use points::{point_bin, point_las, point_pcd};
 pub use rows::{coco_detections, coco_labels};
 
 /// A function that must stand any bytes.
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 13] = [
+pub const BODIES: [(&str, Body); 17] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -25,9 +29,13 @@ pub const BODIES: [(&str, Body); 13] = [
     ("yolo", yolo),
     ("voc", voc),
     ("kitti", kitti),
+    ("kitti_rows", kitti_rows),
     ("kitti_captures", kitti_captures),
     ("cvat", cvat),
     ("label_studio", label_studio),
     ("fiftyone", fiftyone),
     ("nuscenes", nuscenes),
+    ("point_bin", point_bin),
+    ("point_pcd", point_pcd),
+    ("point_las", point_las),
 ];
