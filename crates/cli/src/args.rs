@@ -25,6 +25,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Score detections: COCO files, two detectors, or the project's current model.
     Eval(EvalArgs),
+    /// Overlaps of pairs of upright cuboids.
+    Iou3d(Iou3dArgs),
     /// Coverage scores of embeddings (ZCore).
     Zcore(ZcoreArgs),
     /// Choose rows of embeddings by a coreset method, or the project's next batch.
@@ -242,6 +244,15 @@ pub(crate) enum InitialArg {
     Zero,
     /// Scores start at uniform noise, as the reference has it.
     Uniform,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Iou3dArgs {
+    /// Rows of ax ay az al aw ah ayaw bx by bz bl bw bh byaw: centres, sizes in metres, yaw in radians.
+    pub(crate) pairs: PathBuf,
+    /// Where rows of inter_bev, iou_bev, inter_vol, iou_3d go.
+    #[arg(long, value_name = "OUT.npy")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! A simulated annotator: the given labels with human slips, so that a loop can run without people and QA has
 //! something to find.
 
-use labelloop_core::{BBox, ClassIdx, ImageSize, LabelledBox, SampleId, Seed};
+use labelloop_core::{BBox, ClassIdx, Cuboid, ImageSize, LabelledBox, LabelledCuboid, SampleId, Seed};
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
@@ -119,6 +119,56 @@ pub fn label_picture(
     drawn
 }
 
+/// Labels one point cloud, as [`label_picture`]: the centre is off by `jitter` of the sides, each side by as much of
+/// itself, the heading by `jitter` in radians; `shrink` shortens all three sides.
+///
+/// Cuboids are upright afterwards. O(cuboids).
+pub fn label_scan(
+    id: &SampleId,
+    truth: &[LabelledCuboid],
+    n_classes: usize,
+    rates: ErrorRates,
+    seed: Seed,
+) -> Vec<LabelledCuboid> {
+    let seed = seed.stream(id.as_str());
+    let mut drawn = Vec::with_capacity(truth.len());
+    for (i, object) in (0u64..).zip(truth) {
+        let chance = seed.stream("object").stream(&i.to_string());
+        if rates.spurious > chance.unit(0) {
+            drawn.push(LabelledCuboid { cuboid: strayed(&object.cuboid, chance), ..object.clone() });
+        }
+        if rates.miss > chance.unit(1) {
+            continue;
+        }
+        let class = if rates.swap > chance.unit(2) {
+            other_class(object.class, n_classes, chance)
+        } else {
+            object.class
+        };
+        let cuboid = remade(&object.cuboid, rates, chance);
+        drawn.push(LabelledCuboid { class, cuboid, annotator: Some("simulated".to_owned()) });
+    }
+    drawn
+}
+
+fn remade(c: &Cuboid, rates: ErrorRates, chance: Seed) -> Cuboid {
+    let off = |i: u64| chance.stream("cuboid").normal(i) * rates.jitter;
+    let (centre, size) = (c.centre(), c.size());
+    // No axis of a frame is known to be the length, so the mean side says how far off a hand is.
+    let side = size.iter().sum::<f64>() / 3.0;
+    let moved = [0, 1, 2].map(|i| centre[i] + off(i as u64) * side);
+    let sized = [0, 1, 2].map(|i| size[i] * (1.0 - rates.shrink) * (1.0 + off(3 + i as u64)).max(0.1));
+    Cuboid::new(moved, sized, c.yaw() + off(6), c.frame()).unwrap_or(*c)
+}
+
+/// A cuboid of the same size some metres away.
+fn strayed(c: &Cuboid, chance: Seed) -> Cuboid {
+    let place = chance.stream("stray");
+    let [x, y, z] = c.centre();
+    let away = [0, 1].map(|i| 20.0 * (place.unit(i) - 0.5));
+    Cuboid::new([x + away[0], y + away[1], z], c.size(), c.yaw(), c.frame()).unwrap_or(*c)
+}
+
 fn other_class(class: ClassIdx, n_classes: usize, chance: Seed) -> ClassIdx {
     if n_classes < 2 {
         return class;
@@ -196,6 +246,28 @@ mod tests {
         let truth = truth(50);
         assert_eq!(label(&truth, ErrorRates::default(), 5), label(&truth, ErrorRates::default(), 5));
         assert_ne!(label(&truth, ErrorRates::default(), 5), label(&truth, ErrorRates::default(), 6));
+    }
+
+    #[test]
+    fn scans_are_labelled_with_the_same_slips() {
+        let cuboid = |x: f64| {
+            Cuboid::new([x, 5.0, 0.0], [4.0, 2.0, 1.5], 0.3, labelloop_core::CuboidFrame::Lidar).unwrap()
+        };
+        let truth: Vec<LabelledCuboid> = (0..2000)
+            .map(|i| LabelledCuboid { class: ClassIdx(0), cuboid: cuboid(f64::from(i)), annotator: None })
+            .collect();
+        let label = |rates| label_scan(&SampleId::new("a").unwrap(), &truth, 3, rates, Seed::new(1));
+        let exact = label(ErrorRates::PERFECT);
+        assert!(exact.iter().zip(&truth).all(|(d, t)| d.cuboid == t.cuboid && d.class == t.class));
+        let sloppy = label(ErrorRates { miss: 0.1, spurious: 0.05, shrink: 0.1, ..ErrorRates::PERFECT });
+        assert!((sloppy.len() as f64 / 2000.0 - 0.95).abs() < 0.03, "{}", sloppy.len());
+        let lengths = sloppy.iter().filter(|d| (d.cuboid.size()[0] - 3.6).abs() < 1e-9).count();
+        assert!((lengths as f64 / 2000.0 - 0.9).abs() < 0.03, "drawn cuboids are shorter: {lengths}");
+        let jittered = label(ErrorRates { jitter: 0.02, ..ErrorRates::PERFECT });
+        let mean_shift =
+            jittered.iter().zip(&truth).map(|(d, t)| (d.cuboid.centre()[0] - t.cuboid.centre()[0]).abs());
+        let mean_shift = mean_shift.sum::<f64>() / 2000.0;
+        assert!((0.03..0.05).contains(&mean_shift), "0.8 of two hundredths of 2.5 m: {mean_shift}");
     }
 
     #[test]

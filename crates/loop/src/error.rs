@@ -100,7 +100,7 @@ pub enum LoopError {
         /// The sample.
         id: String,
         /// What happened.
-        source: labelloop_media::MediaError,
+        source: Box<labelloop_media::MediaError>,
     },
     /// An identifier, box or share that the vocabulary refuses.
     #[error(transparent)]

@@ -58,6 +58,8 @@ pub enum Event {
     },
     /// A model was scored.
     Evaluated(Box<Evaluation>),
+    /// A model of point clouds was scored.
+    CloudsEvaluated(Box<crate::clouds::CloudEvaluation>),
     /// Failures were looked at.
     Analysed {
         /// Missed objects.
@@ -109,6 +111,7 @@ impl std::fmt::Display for Event {
                 write!(f, "  train     on {n_images} pictures, {n_boxes} boxes")
             }
             Self::Evaluated(e) => write_evaluation(f, e),
+            Self::CloudsEvaluated(e) => write!(f, "            {e}"),
             Self::Analysed { n_missed, summary, n_crops } => {
                 write!(f, "  analyse   {n_missed} missed objects{summary}; {n_crops} crops")
             }

@@ -114,6 +114,26 @@ impl Layout {
         self.iteration(iteration).join("predictions.json")
     }
 
+    /// Weights of the detector of point clouds.
+    pub fn cloud_weights(&self, iteration: u32) -> PathBuf {
+        self.iteration(iteration).join("weights/clouds.bin")
+    }
+
+    /// What it found in the clouds of val.
+    pub fn cloud_predictions(&self, iteration: u32) -> PathBuf {
+        self.iteration(iteration).join("cloud_predictions.json")
+    }
+
+    /// Scores and failures on the clouds of val.
+    pub fn cloud_evaluation(&self, iteration: u32) -> PathBuf {
+        self.iteration(iteration).join("cloud_evaluation.json")
+    }
+
+    /// Golden cuboids of this round.
+    pub fn golden_scans(&self, iteration: u32) -> PathBuf {
+        self.iteration(iteration).join("golden_scans.json")
+    }
+
     /// Scores and failures on val.
     pub fn evaluation(&self, iteration: u32) -> PathBuf {
         self.iteration(iteration).join("evaluation.json")

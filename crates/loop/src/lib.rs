@@ -2,6 +2,7 @@
 
 pub mod annotate;
 pub mod backtest;
+pub mod clouds;
 pub mod config;
 mod data;
 mod engine;
@@ -33,7 +34,7 @@ pub use layout::Layout;
 pub use map::{MapPoint, selection_map};
 pub use project::Project;
 pub use steps::{
-    GoldenLabels, HardExample, Metadata, OutsideSettings, Prompt, PromptChange, PromptChanges,
+    GoldenLabels, GoldenScans, HardExample, Metadata, OutsideSettings, Prompt, PromptChange, PromptChanges,
     PromptDescription, PromptTrait, PromptVersion, QaOverride, QaRecord,
 };
 pub use trainer::{Detections, Predictions};

@@ -119,7 +119,7 @@ impl Project {
     /// [`LoopError::Picture`] naming the sample.
     pub fn picture(&self, sample: &Sample) -> Result<RgbImage> {
         labelloop_media::load(&self.media_path(sample))
-            .map_err(|source| LoopError::Picture { id: sample.id.to_string(), source })
+            .map_err(|source| LoopError::Picture { id: sample.id.to_string(), source: Box::new(source) })
     }
 
     /// Name of the slice that is embedded, trained on and evaluated: the configured one, or the first picture slice

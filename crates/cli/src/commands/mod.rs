@@ -6,6 +6,7 @@ mod data;
 mod demo;
 mod embed;
 mod eval;
+mod iou3d;
 mod project;
 mod qa;
 mod run;
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
             Some(EvalCommand::Nuscenes(nuscenes)) => eval::nuscenes(nuscenes, output),
             None => step::eval(args, output),
         },
+        Command::Iou3d(args) => iou3d::iou3d(args, output),
         Command::Zcore(args) => coreset::zcore(args, output),
         Command::Select(args) if args.method.is_some() => coreset::select(args, output),
         Command::Select(args) => step::select(&args.project, output),

@@ -42,8 +42,11 @@ fn full() -> Dataset {
     d.finish_batch(0, labels, HUMAN_LABELS, "ann").unwrap();
     let cuboid = Cuboid::new([1.0, 2.0, 3.0], [4.0, 5.0, 6.0], 0.1, CuboidFrame::Lidar).unwrap();
     let val = d.members::<labelloop_core::Val>().ids()[0].clone();
-    let cuboids = vec![LabelledCuboid { class: ClassIdx(1), cuboid, annotator: None }];
-    d.set_cuboids("cuboids@r1", &val, cuboids).unwrap();
+    let kitti = Cuboid::from_kitti([1.5, 1.6, 4.1], [2.0, 1.7, 10.0], -1.6).unwrap();
+    let tilted =
+        Cuboid::from_nuscenes([9.0, 8.0, 1.0], [1.9, 4.6, 1.7], [0.5; 4], CuboidFrame::Global).unwrap();
+    let labelled = |cuboid| LabelledCuboid { class: ClassIdx(1), cuboid, annotator: None };
+    d.set_cuboids("cuboids@r1", &val, [cuboid, kitti, tilted].map(labelled).to_vec()).unwrap();
     let scored = ScoredBox::new(ClassIdx(0), BBox::new(0.0, 1.0, 2.0, 3.0).unwrap(), 0.875).unwrap();
     d.set_predictions("predictions@abc", &val, vec![scored]).unwrap();
     d.set_predictions("predictions@abc", &picks[0], vec![]).unwrap();

@@ -9,6 +9,7 @@ use super::filter::Difficulty;
 use super::params::Metric;
 use crate::Result;
 use crate::bootstrap::{BootstrapParams, Interval, Units};
+use crate::coco::numpy::mean;
 
 /// Percentile interval of an average precision, or orientation similarity, in percent, by drawing groups of frames with
 /// replacement: recordings, since neighbouring frames show the same cars.
@@ -69,6 +70,41 @@ pub fn ci(
     Ok(Interval::new(whole, draws, params.confidence, units.n_groups))
 }
 
+/// [`ci`] of the mean over the classes that have a value; a draw in which one of them has no label leaves that class out.
+///
+/// # Errors
+/// As [`ci`].
+pub fn ci_mean(
+    partial: &Partial,
+    groups: Option<&BTreeMap<SampleId, GroupKey>>,
+    (metric, recall, difficulty): (Metric, Recall, Difficulty),
+    params: &BootstrapParams,
+) -> Result<Interval> {
+    let params = params.clone().check()?;
+    let params = params.get();
+    let ids: Vec<&SampleId> = partial.frame_ids().collect();
+    let units = Units::of(&ids, groups)?;
+    let group_of: Vec<usize> = ids.iter().map(|id| units.group(id)).collect();
+    let result = partial.finish()?;
+    let whole: Vec<Option<f64>> =
+        result.classes.iter().map(|c| result.ap(&c.name, metric, recall, difficulty)).collect();
+    let known = (0..whole.len()).filter(|i| whole[*i].is_some());
+    let samplers: Vec<Sampler<'_>> = known
+        .map(|class| Sampler::new(partial, class, metric.overlap(), difficulty, Some(&group_of)))
+        .collect();
+    let value = |times: &[u32]| {
+        let of = |sampler: &Sampler<'_>| {
+            let (precision, similarity) = sampler.curves(times)?;
+            Some(if metric == Metric::Aos { similarity } else { precision }.ap(recall))
+        };
+        mean(&samplers.iter().filter_map(of).collect::<Vec<_>>())
+    };
+    let draws = (0..params.n_draws).into_par_iter();
+    let draws: Vec<f64> = draws.filter_map(|draw| value(&units.draw(params.seed, draw))).collect();
+    let whole: Vec<f64> = whole.into_iter().flatten().collect();
+    Ok(Interval::new(mean(&whole), draws, params.confidence, units.n_groups))
+}
+
 #[cfg(test)]
 mod tests {
     use labelloop_core::{BBox, Seed};
@@ -109,6 +145,15 @@ mod tests {
             turned.merge(records.select(|id| id.as_str() < "30")).unwrap();
             assert_eq!(ci(&turned, Some(&groups), which, &BootstrapParams::default()).unwrap(), interval);
         }
+    }
+
+    #[test]
+    fn a_mean_over_one_class_is_that_class() {
+        let (records, groups) = records();
+        let params = BootstrapParams::default();
+        let one = ci(&records, Some(&groups), WHICH, &params).unwrap();
+        let mean = ci_mean(&records, Some(&groups), (WHICH.1, WHICH.2, WHICH.3), &params).unwrap();
+        assert_eq!(mean, one, "the other classes have no label");
     }
 
     #[test]

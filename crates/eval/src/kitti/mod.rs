@@ -27,7 +27,7 @@ mod warning;
 pub use curve::{Curve, N_SLOTS, Recall};
 pub use filter::{BoxFilter, Difficulty, FilterCounts, FilterReason};
 pub use input::{Detection, Frame, Label};
-pub use interval::ci;
+pub use interval::{ci, ci_mean};
 pub use outcomes::{DetectionOutcome, FrameOutcomes, LabelOutcome, outcomes};
 pub use params::{KittiClass, KittiParams, KittiValidParams, Metric};
 pub(crate) use partial::observe_outside;

@@ -5,7 +5,7 @@ use labelloop_dataset::{Dataset, GROUND_TRUTH, HUMAN_LABELS, Sample, Status};
 
 use super::{Context, Outcome};
 use crate::Result;
-use crate::annotate::{ErrorRates, label_picture};
+use crate::annotate::{ErrorRates, label_picture, label_scan};
 use crate::event::Event;
 use crate::export::export_batch;
 
@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     project.commit_once(&context.key("annotate"), |d| {
         let labels = simulate(context, d, rates, "annotate")?;
         d.finish_batch(context.iteration, labels, HUMAN_LABELS, "simulated")?;
-        let cuboids = given_cuboids(context, d)?;
+        let cuboids = simulate_cuboids(context, d, rates, "annotate")?;
         d.finish_batch_cuboids(context.iteration, cuboids, HUMAN_LABELS, "simulated")?;
         Ok(())
     })?;
@@ -63,14 +63,20 @@ pub(super) fn simulate(
     Ok(labels)
 }
 
-/// Given cuboids of the batch's point clouds, as they are: slips in three dimensions are not simulated.
-fn given_cuboids(
+/// Labels of the batch's point clouds, as [`simulate`].
+pub(super) fn simulate_cuboids(
     context: &Context<'_>,
     dataset: &Dataset,
+    rates: ErrorRates,
+    purpose: &str,
 ) -> Result<BTreeMap<SampleId, Option<Vec<LabelledCuboid>>>> {
+    let seed = context.seed(purpose);
+    let n_classes = dataset.schema().n_classes();
     let mut labels = BTreeMap::new();
     for sample in batch(dataset, context.iteration).filter(|s| s.kind == SliceKind::PointCloud) {
-        labels.insert(sample.id.clone(), dataset.cuboids(GROUND_TRUTH, &sample.id)?.map(<[_]>::to_vec));
+        let given = dataset.cuboids(GROUND_TRUTH, &sample.id)?;
+        let drawn = given.map(|truth| label_scan(&sample.id, truth, n_classes, rates, seed));
+        labels.insert(sample.id.clone(), drawn);
     }
     Ok(labels)
 }

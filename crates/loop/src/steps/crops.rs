@@ -51,7 +51,8 @@ pub(super) fn write(
 }
 
 fn encoded(id: &SampleId, crop: &labelloop_media::RgbImage) -> Result<Vec<u8>> {
-    labelloop_media::encode_png(crop).map_err(|source| LoopError::Picture { id: id.to_string(), source })
+    labelloop_media::encode_png(crop)
+        .map_err(|source| LoopError::Picture { id: id.to_string(), source: Box::new(source) })
 }
 
 fn name(schema: &ClassSchema, failure: &Failure) -> String {

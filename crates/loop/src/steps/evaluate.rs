@@ -21,8 +21,12 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let val = ValSet::load(context, &dataset, &predictions.val)?;
     let evaluation = evaluate(context, &dataset, &val, &predictions.train)?;
     files::write_json(&project.layout.evaluation(context.iteration), &evaluation)?;
-    project.commit_once(&context.key("evaluate"), |d| record(context, d, &predictions.val, &evaluation))?;
-    context.observer.event(&Event::Evaluated(Box::new(evaluation)));
+    context.observer.event(&Event::Evaluated(Box::new(evaluation.clone())));
+    let clouds = super::clouds::evaluate(context, &dataset)?;
+    project.commit_once(&context.key("evaluate"), |d| {
+        record(context, d, &predictions.val, &evaluation)?;
+        clouds.map_or(Ok(()), |clouds| super::clouds::tag(d, &clouds))
+    })?;
     Ok(Outcome::Next)
 }
 

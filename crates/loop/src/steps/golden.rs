@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use labelloop_core::{LabelledBox, SampleId, Split};
+use labelloop_core::{LabelledBox, LabelledCuboid, SampleId, Split};
 use labelloop_dataset::Dataset;
-use labelloop_qa::{GoldenImage, History};
+use labelloop_qa::{GoldenImage, GoldenScan, History, ScanRound};
 
 use super::Context;
 use crate::{Result, files};
@@ -14,6 +14,14 @@ pub(super) const GOLDEN_VERSION: &str = "1";
 
 /// Golden labels of one round, by picture.
 pub type GoldenLabels = BTreeMap<SampleId, Vec<LabelledBox>>;
+
+/// Golden cuboids of one round, by point cloud.
+pub type GoldenScans = BTreeMap<SampleId, Vec<LabelledCuboid>>;
+
+/// A round of clouds as the check takes it.
+pub(super) fn scans(round: &GoldenScans) -> ScanRound<'_> {
+    round.iter().map(|(id, cuboids)| GoldenScan { id, cuboids }).collect()
+}
 
 /// Golden checks of all iterations so far.
 pub(super) fn golden_history(context: &Context<'_>) -> Result<History> {

@@ -5,6 +5,7 @@
 mod analyse;
 mod annotate;
 mod calibration;
+mod clouds;
 mod crops;
 mod decide;
 mod evaluate;
@@ -16,7 +17,7 @@ mod track;
 mod train;
 
 pub use analyse::HardExample;
-pub use golden::GoldenLabels;
+pub use golden::{GoldenLabels, GoldenScans};
 pub use prompts::{Prompt, PromptChange, PromptChanges, PromptDescription, PromptTrait, PromptVersion};
 pub use qa::{QaOverride, QaRecord};
 pub use train::{Metadata, OutsideSettings};

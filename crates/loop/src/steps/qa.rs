@@ -1,11 +1,15 @@
+use labelloop_core::{LabelledCuboid, SampleId, SliceKind, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS};
-use labelloop_qa::{AgreementParams, GoldenReport, HistoryEntry, Verdict, golden_check, noise_ceiling};
+use labelloop_qa::{
+    AgreementParams, CuboidGoldenParams, GoldenReport, HistoryEntry, Verdict, golden_check,
+    golden_check_cuboids, noise_ceiling,
+};
 use serde::{Deserialize, Serialize};
 
-use super::annotate::simulate;
-use super::golden::{GOLDEN_VERSION, GoldenLabels, golden_history, images, reference_of};
-use super::{Context, Outcome, calibration};
-use crate::annotate::{ErrorRates, label_picture};
+use super::annotate::{simulate, simulate_cuboids};
+use super::golden::{GOLDEN_VERSION, GoldenLabels, GoldenScans, golden_history, images, reference_of, scans};
+use super::{Context, Outcome, calibration, clouds};
+use crate::annotate::{ErrorRates, label_picture, label_scan};
 use crate::config::OnFail;
 use crate::event::Event;
 use crate::{LoopError, Result, files};
@@ -18,6 +22,9 @@ pub struct QaRecord {
     pub iteration: u32,
     /// The report of the round that was accepted; absent where no golden labels came back.
     pub report: Option<GoldenReport>,
+    /// The report of the point clouds of the round, where golden clouds are labelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scans: Option<GoldenReport>,
     /// The report that made the batch be labelled again, if one did.
     pub refused: Option<GoldenReport>,
     /// Best F1 that labels of this quality let anybody show.
@@ -48,9 +55,10 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
         context.observer.event(&Event::Golden { verdict: "INCONCLUSIVE".to_owned(), p: None, summary });
         return Ok(Outcome::Next);
     };
-    let checked = check(context, &dataset, &round)?;
-    tell(context, &checked.report);
-    if checked.report.verdict != Verdict::Fail {
+    let scans = current_scans(context, &dataset)?;
+    let checked = check(context, &dataset, &round, &scans)?;
+    tell(context, &checked);
+    if !checked.is_failed() {
         return accept(context, &dataset, &round, checked, None, None);
     }
     if let Some(reason) = override_reason(context)? {
@@ -59,25 +67,44 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     match project.config.qa.on_fail {
         OnFail::Stop => refuse(context, checked),
         OnFail::Relabel if project.config.active_learning.require_human_review => refuse(context, checked),
-        OnFail::Relabel => relabel(context, &dataset, checked.report),
+        OnFail::Relabel => relabel(context, &dataset, checked),
     }
 }
 
 /// A round's report and the iterations that calibrated it.
 struct Checked {
     report: GoldenReport,
+    scans: Option<GoldenReport>,
     calibrated_by: Vec<u32>,
+}
+
+impl Checked {
+    /// Pictures and point clouds are labelled by the same people: either that drifts stops the batch.
+    fn is_failed(&self) -> bool {
+        self.failed().is_some()
+    }
+
+    fn failed(&self) -> Option<&GoldenReport> {
+        let reports = std::iter::once(&self.report).chain(&self.scans);
+        reports.into_iter().find(|r| r.verdict == Verdict::Fail)
+    }
+
+    /// The report that failed, or that of the pictures.
+    fn decisive(&self) -> &GoldenReport {
+        self.failed().unwrap_or(&self.report)
+    }
 }
 
 fn refuse(context: &Context<'_>, checked: Checked) -> Result<Outcome> {
     let error = LoopError::GoldenGate {
         iteration: context.iteration,
-        verdict: checked.report.verdict.to_string(),
-        reason: headline(&checked.report),
+        verdict: checked.decisive().verdict.to_string(),
+        reason: headline(checked.decisive()),
     };
     let record = QaRecord {
         iteration: context.iteration,
         report: Some(checked.report),
+        scans: checked.scans,
         calibrated_by: checked.calibrated_by,
         ..QaRecord::default()
     };
@@ -86,19 +113,23 @@ fn refuse(context: &Context<'_>, checked: Checked) -> Result<Outcome> {
 }
 
 /// The batch goes back to a corrected team: same pictures, base error rates, golden set labelled again as well.
-fn relabel(context: &Context<'_>, dataset: &Dataset, refused: GoldenReport) -> Result<Outcome> {
+fn relabel(context: &Context<'_>, dataset: &Dataset, refused: Checked) -> Result<Outcome> {
+    let refused = refused.decisive().clone();
     let project = context.project;
     let rates = project.config.annotator.clone().unwrap_or_default().rates;
     project.commit_once(&context.key("relabel"), |d| {
         let labels = simulate(context, d, rates, "relabel")?;
         d.finish_batch(context.iteration, labels, HUMAN_LABELS, "simulated")?;
+        let cuboids = simulate_cuboids(context, d, rates, "relabel")?;
+        d.finish_batch_cuboids(context.iteration, cuboids, HUMAN_LABELS, "simulated")?;
         Ok(())
     })?;
     context.observer.event(&Event::Relabelled { reason: headline(&refused) });
     let round = simulated_round(context, dataset, rates, &format!("{}/again", context.iteration))?;
-    let checked = check(context, dataset, &round)?;
-    tell(context, &checked.report);
-    if checked.report.verdict == Verdict::Fail {
+    let scans = simulated_scans(context, dataset, rates, &format!("{}/again", context.iteration))?;
+    let checked = check(context, dataset, &round, &scans)?;
+    tell(context, &checked);
+    if checked.is_failed() {
         return refuse(context, checked);
     }
     accept(context, dataset, &round, checked, Some(refused), None)
@@ -112,7 +143,7 @@ fn accept(
     refused: Option<GoldenReport>,
     override_reason: Option<String>,
 ) -> Result<Outcome> {
-    let Checked { report, calibrated_by } = checked;
+    let Checked { report, scans, calibrated_by } = checked;
     let layout = &context.project.layout;
     let reference = reference_of(context, dataset)?;
     let params = AgreementParams::default();
@@ -125,6 +156,7 @@ fn accept(
     let record = QaRecord {
         iteration: context.iteration,
         report: Some(report),
+        scans,
         refused,
         noise_ceiling: ceiling.f1,
         override_reason,
@@ -134,7 +166,12 @@ fn accept(
     Ok(Outcome::Next)
 }
 
-fn check(context: &Context<'_>, dataset: &Dataset, round: &GoldenLabels) -> Result<Checked> {
+fn check(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    round: &GoldenLabels,
+    scan_round: &GoldenScans,
+) -> Result<Checked> {
     let project = context.project;
     let reference = reference_of(context, dataset)?;
     let n_rounds = project.config.qa.calibration_rounds;
@@ -157,7 +194,65 @@ fn check(context: &Context<'_>, dataset: &Dataset, round: &GoldenLabels) -> Resu
         dataset.schema(),
         &params,
     )?;
-    Ok(Checked { report, calibrated_by })
+    Ok(Checked { report, scans: check_scans(context, dataset, scan_round)?, calibrated_by })
+}
+
+/// The golden point clouds of this round beside their reference; nothing where there are none. People's earlier rounds of
+/// clouds are not kept, so only simulated rounds calibrate.
+fn check_scans(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    round: &GoldenScans,
+) -> Result<Option<GoldenReport>> {
+    if round.is_empty() {
+        return Ok(None);
+    }
+    let project = context.project;
+    let reference = clouds::reference(dataset, Split::Golden)?;
+    let calibration = if project.config.active_learning.require_human_review {
+        Vec::new()
+    } else {
+        let rates = project.config.annotator.clone().unwrap_or_default().rates;
+        (0..project.config.qa.calibration_rounds)
+            .map(|k| simulated_scans(context, dataset, rates, &format!("calibration/{k}")))
+            .collect::<Result<Vec<_>>>()?
+    };
+    let calibration: Vec<_> = calibration.iter().map(scans).collect();
+    let params = CuboidGoldenParams { seed: context.seed("golden scans"), ..CuboidGoldenParams::default() };
+    let report =
+        golden_check_cuboids(&scans(&reference), &calibration, &scans(round), dataset.schema(), &params)?;
+    Ok(Some(report))
+}
+
+/// As [`current_round`], of point clouds; empty where nobody labelled any.
+fn current_scans(context: &Context<'_>, dataset: &Dataset) -> Result<GoldenScans> {
+    let project = context.project;
+    let path = project.layout.golden_scans(context.iteration);
+    if project.config.active_learning.require_human_review {
+        return if path.exists() { files::read_json(&path) } else { Ok(GoldenScans::new()) };
+    }
+    let rates = project.config.annotator.clone().unwrap_or_default().rates_at(context.iteration);
+    let round = simulated_scans(context, dataset, rates, &context.iteration.to_string())?;
+    if !round.is_empty() {
+        files::write_json(&path, &round)?;
+    }
+    Ok(round)
+}
+
+fn simulated_scans(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    rates: ErrorRates,
+    name: &str,
+) -> Result<GoldenScans> {
+    let seed = context.project.seed().stream("golden scans").stream(name);
+    let n_classes = dataset.schema().n_classes();
+    let reference = clouds::reference(dataset, Split::Golden)?;
+    let label = |(id, truth): (SampleId, Vec<LabelledCuboid>)| {
+        let drawn = label_scan(&id, &truth, n_classes, rates, seed);
+        (id, drawn)
+    };
+    Ok(reference.into_iter().map(label).collect())
 }
 
 /// The round that people labelled, or that the simulated annotator labels with the rates now in force.
@@ -208,17 +303,20 @@ fn headline(report: &GoldenReport) -> String {
         format!("{} is off by {effect} (margin {:.3}, p = {:.3})", r.statistic.as_str(), r.margin, r.p_value)
     });
     let notes = || report.notes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    let sizes = format!("on {} pictures with {} objects", report.n_images, report.n_objects);
+    let what = if report.kind == SliceKind::PointCloud { "point clouds" } else { "pictures" };
+    let sizes = format!("on {} {what} with {} objects", report.n_images, report.n_objects);
     match found.unwrap_or_else(notes) {
         text if text.is_empty() => sizes,
         text => format!("{sizes}: {text}"),
     }
 }
 
-fn tell(context: &Context<'_>, report: &GoldenReport) {
-    context.observer.event(&Event::Golden {
-        verdict: report.verdict.to_string(),
-        p: report.p_value,
-        summary: headline(report),
-    });
+fn tell(context: &Context<'_>, checked: &Checked) {
+    for report in std::iter::once(&checked.report).chain(&checked.scans) {
+        context.observer.event(&Event::Golden {
+            verdict: report.verdict.to_string(),
+            p: report.p_value,
+            summary: headline(report),
+        });
+    }
 }

@@ -73,6 +73,7 @@ pub(super) fn run(context: &Context<'_>, trainer: &mut Trainer) -> Result<Outcom
         }),
     };
     files::write_json(&project.layout.metadata(context.iteration), &metadata)?;
+    super::clouds::train(context, &dataset)?;
     context.observer.event(&Event::Trained { n_images: labelled.len(), n_boxes });
     Ok(Outcome::Next)
 }

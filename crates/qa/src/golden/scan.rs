@@ -40,6 +40,8 @@ impl Mark for LabelledCuboid {
 fn frame_number(cuboid: &Cuboid) -> u64 {
     match cuboid.frame() {
         CuboidFrame::Lidar => 0,
+        CuboidFrame::Global => 1,
+        CuboidFrame::KittiCamera => 2,
         // Frames to come get numbers of their own when they come.
         _ => u64::MAX,
     }

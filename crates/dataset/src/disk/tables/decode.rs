@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use labelloop_core::{
-    BBox, CaptureId, ClassIdx, Cuboid, CuboidFrame, Extra, GroupKey, ImageSize, LabelledBox, LabelledCuboid,
-    SampleId, ScoredBox, SliceKind,
+    BBox, CaptureId, ClassIdx, Cuboid, CuboidFrame, CuboidOrigin, Extra, GroupKey, ImageSize, LabelledBox,
+    LabelledCuboid, Rotation, SampleId, ScoredBox, SliceKind,
 };
 
-use super::encode::{frame_name, kind_name};
+use super::encode::{frame_name, kind_name, origin_name};
 use super::frame::Table;
 use crate::dataset::Field;
 use crate::{Dataset, DatasetError, Result, Sample, Tag};
@@ -85,17 +85,35 @@ pub(super) fn boxes(d: &mut Dataset, t: &Table) -> Result<()> {
     })
 }
 
+const FRAMES: [CuboidFrame; 3] = [CuboidFrame::Lidar, CuboidFrame::Global, CuboidFrame::KittiCamera];
+const ORIGINS: [CuboidOrigin; 2] = [CuboidOrigin::Centre, CuboidOrigin::BottomCentre];
+
 pub(super) fn cuboids(d: &mut Dataset, t: &Table) -> Result<()> {
     let classes = t.whole("class")?;
     let (xs, ys, zs) = (t.real("x")?, t.real("y")?, t.real("z")?);
     let (lengths, widths, heights) = (t.real("length")?, t.real("width")?, t.real("height")?);
     let (yaws, frames, annotators) = (t.real("yaw")?, t.text("frame")?, t.text_opt("annotator")?);
+    let (origins, rotations) = (t.text_since("origin")?, t.text_since("rotation")?);
     fill(&mut d.cuboids, t, |row| {
-        if frames[row] != frame_name(CuboidFrame::Lidar) {
-            return Err(t.bad("frame", row, frames[row], "lidar"));
-        }
-        let (centre, size) = ([xs[row], ys[row], zs[row]], [lengths[row], widths[row], heights[row]]);
-        let cuboid = Cuboid::new(centre, size, yaws[row], CuboidFrame::Lidar);
+        let frame = FRAMES
+            .into_iter()
+            .find(|f| frame_name(*f) == frames[row])
+            .ok_or_else(|| t.bad("frame", row, frames[row], "lidar, global or kitti_camera"))?;
+        let origin = match origins[row] {
+            None => CuboidOrigin::Centre,
+            Some(name) => ORIGINS
+                .into_iter()
+                .find(|o| origin_name(*o) == name)
+                .ok_or_else(|| t.bad("origin", row, name, "centre or bottom_centre"))?,
+        };
+        let rotation = match rotations[row] {
+            None => Rotation::Yaw(yaws[row]),
+            Some(text) => {
+                serde_json::from_str(text).map_err(|_| t.bad("rotation", row, text, "a rotation"))?
+            }
+        };
+        let (position, size) = ([xs[row], ys[row], zs[row]], [lengths[row], widths[row], heights[row]]);
+        let cuboid = Cuboid::posed(position, origin, size, rotation, frame);
         Ok(LabelledCuboid {
             class: class_of(t, row, classes[row], d.schema.n_classes())?,
             cuboid: cuboid.map_err(|e| t.bad("x", row, e, "a valid cuboid"))?,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use labelloop_core::{CuboidFrame, Extra, SampleId, SliceKind, Split};
+use labelloop_core::{CuboidFrame, CuboidOrigin, Extra, Rotation, SampleId, SliceKind, Split};
 
 use super::frame::Columns;
 use crate::dataset::Field;
@@ -57,14 +57,21 @@ pub(super) fn cuboids(d: &Dataset) -> Columns {
     let rows = rows(&d.cuboids);
     let mut columns = keys(&rows, |c| d.schema.name(c.class).unwrap_or_default(), |c| c.class.0);
     for (i, name) in ["x", "y", "z"].into_iter().enumerate() {
-        columns = columns.with(name, column(&rows, |r| r.item.cuboid.centre()[i]));
+        columns = columns.with(name, column(&rows, |r| r.item.cuboid.position()[i]));
     }
     for (i, name) in ["length", "width", "height"].into_iter().enumerate() {
         columns = columns.with(name, column(&rows, |r| r.item.cuboid.size()[i]));
     }
+    // Upright cuboids are told by their yaw; the words of any other rotation are kept beside it.
+    let rotations: Vec<Option<String>> = column(&rows, |r| match r.item.cuboid.rotation() {
+        Rotation::Yaw(_) => None,
+        turned => serde_json::to_string(&turned).ok(),
+    });
     columns
         .with("yaw", column(&rows, |r| r.item.cuboid.yaw()))
         .with("frame", column(&rows, |r| frame_name(r.item.cuboid.frame())))
+        .with("origin", column(&rows, |r| origin_name(r.item.cuboid.origin())))
+        .with("rotation", rotations)
         .with("annotator", column(&rows, |r| r.item.annotator.as_deref()))
 }
 
@@ -156,9 +163,18 @@ pub(super) fn kind_name(kind: SliceKind) -> &'static str {
     }
 }
 
+pub(super) fn origin_name(origin: CuboidOrigin) -> &'static str {
+    match origin {
+        CuboidOrigin::Centre => "centre",
+        CuboidOrigin::BottomCentre => "bottom_centre",
+    }
+}
+
 pub(super) fn frame_name(frame: CuboidFrame) -> &'static str {
     match frame {
         CuboidFrame::Lidar => "lidar",
+        CuboidFrame::Global => "global",
+        CuboidFrame::KittiCamera => "kitti_camera",
         _ => "unknown",
     }
 }

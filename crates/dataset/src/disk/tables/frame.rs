@@ -83,6 +83,14 @@ impl Table {
     getters!(real, real_opt, f64, f64);
     getters!(flag, flag_opt, bool, bool);
 
+    /// A column of text that older versions did not write: all gaps where it is absent.
+    pub(super) fn text_since(&self, name: &str) -> Result<Vec<Option<&str>>> {
+        if self.frame.column(name).is_err() {
+            return Ok(vec![None; self.n_rows()]);
+        }
+        self.text_opt(name)
+    }
+
     /// A value that cannot be what the layout says.
     pub(super) fn bad(
         &self,
