@@ -4,7 +4,8 @@
 //!
 //! Generates recorded sequences, splits them by group, picks batches, has a simulated annotator label them, gates on
 //! golden QA (the annotator drifts in iteration 2, so that there is something to find), trains, evaluates, and repeats
-//! until a rule says stop. Then it opens the frozen test set once, lays random selection at the same budget beside its
+//! until a rule says stop. Point clouds go the same way beside the pictures: cuboids are labelled, gated, trained on by the
+//! built-in detector of clouds, and evaluated as KITTI does. Then it opens the frozen test set once, lays random selection at the same budget beside its
 //! own curve, and writes plots and one HTML page.
 
 #![allow(clippy::print_stdout, reason = "a program tells what it does")]

@@ -1,15 +1,17 @@
 //! A batch as people get it: pictures listed, labels to be filled in, the model's guesses to start from.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, Extra, LabelledBox, SliceKind};
+use labelloop_core::{AnnotationSet, CaptureId, Extra, LabelledBox, SliceKind};
 use labelloop_dataset::Dataset;
 use labelloop_formats::{coco, cvat, label_studio};
 
 use crate::project::Project;
 use crate::{LoopError, Result, files};
 
-/// Writes `batch.json` (COCO, no labels yet), the class lists for CVAT and Label Studio and, where a model has looked at
+/// Writes `batch.json` (COCO, no labels yet), `captures.json` (every slice of the picked captures, point clouds among them,
+/// by capture), the class lists for CVAT and Label Studio and, where a model has looked at
 /// the samples, `pre_annotations.json`. Returns the number of pictures.
 ///
 /// # Errors
@@ -36,9 +38,25 @@ pub fn export_batch(project: &Project, dataset: &Dataset, iteration: u32, folder
     if let Some(guesses) = pre_annotations(dataset, iteration, &set) {
         coco::write(&folder.join("pre_annotations.json"), &guesses, &coco::WriteOptions::default())?;
     }
+    files::write_json(&folder.join("captures.json"), &captures(dataset, iteration))?;
     let places = serde_json::json!({ "media_root": project.config.project.media, "n_pictures": n_pictures });
     files::write_json(&folder.join("README.json"), &places)?;
     Ok(n_pictures)
+}
+
+/// The slices of each picked capture: what belongs together on a labeller's screen.
+fn captures(dataset: &Dataset, iteration: u32) -> BTreeMap<&CaptureId, Vec<serde_json::Value>> {
+    let mut captures: BTreeMap<&CaptureId, Vec<serde_json::Value>> = BTreeMap::new();
+    for sample in dataset.samples().values().filter(|s| s.batch == Some(iteration)) {
+        let slice = serde_json::json!({
+            "id": sample.id,
+            "slice": sample.slice,
+            "kind": sample.kind,
+            "file_name": sample.file_name,
+        });
+        captures.entry(&sample.capture).or_default().push(slice);
+    }
+    captures
 }
 
 /// The newest model's detections on the batch as labels to start from.

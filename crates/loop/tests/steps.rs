@@ -9,6 +9,7 @@ use labelloop_acquire::{BatchPlan, Bucket};
 use labelloop_core::{Silent, Split};
 use labelloop_dataset::HUMAN_LABELS;
 use labelloop_loop::annotate::{AnnotatorParams, ErrorRates};
+use labelloop_loop::clouds::CloudEvaluation;
 use labelloop_loop::config::OnFail;
 use labelloop_loop::history::History;
 use labelloop_loop::state::Phase;
@@ -35,6 +36,28 @@ fn a_run_ends_with_a_reason_and_trains_on_the_pool_alone() {
     }
     let again = Run::begin(&project, Begin::Fresh, &Silent).err().unwrap();
     assert!(matches!(again, LoopError::RunExists { .. }));
+}
+
+#[test]
+fn point_clouds_are_labelled_gated_trained_on_and_scored_beside_the_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &config());
+    Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
+    let dataset = project.dataset().unwrap();
+    let found: CloudEvaluation = read(&project.layout.cloud_evaluation(0));
+    let labelled = dataset.samples().values().filter(|s| s.batch == Some(0) && s.slice == "pcd").count();
+    assert_eq!(found.n_train_scans, labelled, "the captures of the first batch");
+    assert!(0 < found.tp && found.tp + found.fn_ == found.n_cuboids, "{found}");
+    let missed = found.failures.iter().filter(|f| f.score.is_none()).count();
+    assert_eq!((missed, found.failures.len() - missed), (found.fn_, found.fp));
+    let last = History::load(&project.layout.history()).unwrap().records().len() as u32 - 1;
+    let last: CloudEvaluation = read(&project.layout.cloud_evaluation(last));
+    let tagged = |s: &&labelloop_dataset::Sample| s.tags.iter().any(|t| t.as_str() == "failure:cloud_fn");
+    let tagged: Vec<_> = dataset.samples().values().filter(tagged).collect();
+    assert_eq!(tagged.is_empty(), last.fn_ == 0);
+    assert!(tagged.iter().all(|s| s.slice == "pcd" && s.split == Some(Split::Val)));
+    let qa: QaRecord = read(&project.layout.qa(0));
+    assert_eq!(qa.scans.map(|r| r.kind), Some(labelloop_core::SliceKind::PointCloud));
 }
 
 #[test]
@@ -86,6 +109,13 @@ fn people_are_waited_for_and_their_labels_taken() {
     assert_eq!(phase, Phase::AwaitingReview);
     let (mut set, _) = project.read_coco(&project.layout.batch_export(0).join("batch.json")).unwrap();
     assert!(set.samples.iter().all(|s| s.boxes.is_none()), "a batch goes out unlabelled");
+    let captures: std::collections::BTreeMap<String, Vec<serde_json::Value>> =
+        read(&project.layout.batch_export(0).join("captures.json"));
+    assert!(!captures.is_empty());
+    for slices in captures.values() {
+        let names: Vec<_> = slices.iter().filter_map(|s| s["slice"].as_str()).collect();
+        assert_eq!(names, ["left", "pcd", "right"], "a capture goes out as a whole");
+    }
     label_in_another_class_order(&project, &mut set);
     let waiting = Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
     assert_eq!(waiting, Phase::AwaitingReview, "nothing came back yet");

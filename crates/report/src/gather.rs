@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use labelloop_loop::backtest::Curve;
+use labelloop_loop::clouds::CloudEvaluation;
 use labelloop_loop::evaluation::Evaluation;
 use labelloop_loop::history::{History, IterationRecord};
 use labelloop_loop::state::{Phase, State};
@@ -47,6 +48,8 @@ pub struct IterationDetail {
     pub crops: Vec<Crop>,
     /// Scores and failures.
     pub evaluation: Option<Evaluation>,
+    /// Scores and failures of point clouds.
+    pub clouds: Option<CloudEvaluation>,
 }
 
 /// A crop of a missed object.
@@ -93,6 +96,7 @@ fn detail(layout: &Layout, iteration: u32) -> Result<IterationDetail> {
         hard: optional(&analysis.join("hard_examples.json"))?.unwrap_or_default(),
         crops: crops(&analysis.join("fn_crops"))?,
         evaluation: optional(&layout.evaluation(iteration))?,
+        clouds: optional(&layout.cloud_evaluation(iteration))?,
     })
 }
 

@@ -29,6 +29,7 @@ pub fn render(input: &ReportInput, plots: &[Plot]) -> Result<String> {
     engine.add_template("report.html", TEMPLATE).map_err(refused)?;
     let page = engine.get_template("report.html").map_err(refused)?;
     let rows: Vec<Row> = input.records.iter().map(Row::from).collect();
+    let clouds: Vec<CloudRow> = input.details.iter().filter_map(cloud_row).collect();
     let iterations: Vec<Section> = input.details.iter().rev().map(section).collect();
     let plots: Vec<_> = plots.iter().map(|p| (p.caption.clone(), p.svg.clone())).collect();
     let values = serde_json::json!({
@@ -37,6 +38,7 @@ pub fn render(input: &ReportInput, plots: &[Plot]) -> Result<String> {
         "outcome": input.outcome,
         "last": rows.last(),
         "rows": rows,
+        "clouds": clouds,
         "plots": plots,
         "iterations": iterations,
         "curve": curve_summary(input),
@@ -94,6 +96,39 @@ impl From<&IterationRecord> for Row {
             qa: r.qa_verdict.clone().unwrap_or_else(|| "-".to_owned()),
         }
     }
+}
+
+/// One iteration of the pass over point clouds.
+#[derive(Serialize)]
+struct CloudRow {
+    iteration: u32,
+    n_scans: usize,
+    n_cuboids: usize,
+    ap_3d: String,
+    interval: String,
+    ap_bev: String,
+    tp: usize,
+    fp: usize,
+    missed: usize,
+    qa: String,
+}
+
+fn cloud_row(detail: &IterationDetail) -> Option<CloudRow> {
+    let e = detail.clouds.as_ref()?;
+    let percent = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.1}"));
+    let scans = detail.qa.as_ref().and_then(|q| q.scans.as_ref());
+    Some(CloudRow {
+        iteration: e.iteration,
+        n_scans: e.n_train_scans,
+        n_cuboids: e.n_train_cuboids,
+        ap_3d: percent(e.map_3d),
+        interval: e.map_3d_interval.map_or_else(String::new, |[l, u]| format!("{l:.1} to {u:.1}")),
+        ap_bev: percent(e.map_bev),
+        tp: e.tp,
+        fp: e.fp,
+        missed: e.fn_,
+        qa: scans.map_or_else(|| "-".to_owned(), |r| r.verdict.to_string()),
+    })
 }
 
 #[derive(Serialize)]
@@ -171,6 +206,21 @@ mod tests {
         let page = render(&input("<script>alert(1)</script>"), &[]).unwrap();
         assert!(!page.contains("<script>alert"), "{page}");
         assert!(page.contains("&lt;script&gt;"));
+    }
+
+    #[test]
+    fn point_clouds_have_a_table_where_there_are_any() {
+        let mut with_clouds = input("p");
+        assert!(!render(&with_clouds, &[]).unwrap().contains("Point clouds"));
+        let clouds = labelloop_loop::clouds::CloudEvaluation {
+            n_train_scans: 16,
+            map_3d: Some(61.25),
+            map_3d_interval: Some([34.8, 76.4]),
+            ..Default::default()
+        };
+        with_clouds.details = vec![IterationDetail { clouds: Some(clouds), ..IterationDetail::default() }];
+        let page = render(&with_clouds, &[]).unwrap();
+        assert!(page.contains("Point clouds") && page.contains("34.8 to 76.4"), "{page}");
     }
 
     #[test]
