@@ -105,14 +105,7 @@ pub fn label_picture(
         if rates.spurious > chance.unit(0) {
             drawn.push(LabelledBox::new(object.class, stray(object.bbox, size, chance)));
         }
-        if rates.miss > chance.unit(1) {
-            continue;
-        }
-        let class = if rates.swap > chance.unit(2) {
-            other_class(object.class, n_classes, chance)
-        } else {
-            object.class
-        };
+        let Some(class) = noticed(object.class, n_classes, rates, chance) else { continue };
         let bbox = redrawn(object.bbox, rates, chance).clipped(size).unwrap_or(object.bbox);
         drawn.push(LabelledBox { annotator: Some("simulated".to_owned()), ..LabelledBox::new(class, bbox) });
     }
@@ -137,14 +130,7 @@ pub fn label_scan(
         if rates.spurious > chance.unit(0) {
             drawn.push(LabelledCuboid { cuboid: strayed(&object.cuboid, chance), ..object.clone() });
         }
-        if rates.miss > chance.unit(1) {
-            continue;
-        }
-        let class = if rates.swap > chance.unit(2) {
-            other_class(object.class, n_classes, chance)
-        } else {
-            object.class
-        };
+        let Some(class) = noticed(object.class, n_classes, rates, chance) else { continue };
         let cuboid = remade(&object.cuboid, rates, chance);
         drawn.push(LabelledCuboid { class, cuboid, annotator: Some("simulated".to_owned()) });
     }
@@ -167,6 +153,14 @@ fn strayed(c: &Cuboid, chance: Seed) -> Cuboid {
     let [x, y, z] = c.centre();
     let away = [0, 1].map(|i| 20.0 * (place.unit(i) - 0.5));
     Cuboid::new([x + away[0], y + away[1], z], c.size(), c.yaw(), c.frame()).unwrap_or(*c)
+}
+
+/// The class that an object is given, if it is seen at all.
+fn noticed(class: ClassIdx, n_classes: usize, rates: ErrorRates, chance: Seed) -> Option<ClassIdx> {
+    if rates.miss > chance.unit(1) {
+        return None;
+    }
+    Some(if rates.swap > chance.unit(2) { other_class(class, n_classes, chance) } else { class })
 }
 
 fn other_class(class: ClassIdx, n_classes: usize, chance: Seed) -> ClassIdx {

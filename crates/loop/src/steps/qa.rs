@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     match project.config.qa.on_fail {
         OnFail::Stop => refuse(context, checked),
         OnFail::Relabel if project.config.active_learning.require_human_review => refuse(context, checked),
-        OnFail::Relabel => relabel(context, &dataset, checked),
+        OnFail::Relabel => relabel(context, &dataset, &checked),
     }
 }
 
@@ -113,7 +113,7 @@ fn refuse(context: &Context<'_>, checked: Checked) -> Result<Outcome> {
 }
 
 /// The batch goes back to a corrected team: same pictures, base error rates, golden set labelled again as well.
-fn relabel(context: &Context<'_>, dataset: &Dataset, refused: Checked) -> Result<Outcome> {
+fn relabel(context: &Context<'_>, dataset: &Dataset, refused: &Checked) -> Result<Outcome> {
     let refused = refused.decisive().clone();
     let project = context.project;
     let rates = project.config.annotator.clone().unwrap_or_default().rates;
