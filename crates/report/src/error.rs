@@ -34,7 +34,13 @@ pub enum ReportError {
     },
     /// The loop's own records could not be read.
     #[error(transparent)]
-    Loop(#[from] labelloop_loop::LoopError),
+    Loop(Box<labelloop_loop::LoopError>),
+}
+
+impl From<labelloop_loop::LoopError> for ReportError {
+    fn from(error: labelloop_loop::LoopError) -> Self {
+        Self::Loop(Box::new(error))
+    }
 }
 
 /// Result with [`ReportError`].
