@@ -125,7 +125,7 @@ pub enum MediaError {
         /// Where in it.
         at: PointPlace,
         /// What is wrong there.
-        problem: PcdProblem,
+        problem: Box<PcdProblem>,
     },
     /// A LAS or LAZ file that cannot be read.
     #[error("{place}: {problem}")]
@@ -133,7 +133,7 @@ pub enum MediaError {
         /// File, or `bytes in memory`.
         place: String,
         /// What is wrong with it.
-        problem: LasProblem,
+        problem: Box<LasProblem>,
     },
     /// An origin of a cloud that is no place.
     #[error("origin {found:?}: expected finite coordinates")]

@@ -32,7 +32,7 @@ pub fn read_las(path: &Path) -> Result<PointCloud> {
 }
 
 pub(crate) fn decode(bytes: &[u8], limits: PointLimits, place: &str) -> Result<PointCloud> {
-    let named = |problem| MediaError::Las { place: place.to_owned(), problem };
+    let named = |problem| MediaError::Las { place: place.to_owned(), problem: Box::new(problem) };
     let n_points = check::n_points(bytes).map_err(named)?;
     let n_allowed = limits.allow(n_points, || place.to_owned())?;
     let header = check::header(bytes).map_err(named)?;
@@ -114,7 +114,7 @@ mod tests {
 
     fn problem(bytes: &[u8]) -> LasProblem {
         match decoded(bytes) {
-            Err(MediaError::Las { problem, .. }) => problem,
+            Err(MediaError::Las { problem, .. }) => *problem,
             other => panic!("expected a problem, found {other:?}"),
         }
     }

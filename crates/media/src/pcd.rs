@@ -58,7 +58,8 @@ pub fn decode_pcd(bytes: &[u8]) -> Result<PointCloud> {
 }
 
 pub(crate) fn decode(bytes: &[u8], limits: PointLimits, place: &str) -> Result<PointCloud> {
-    let named = |Fault { at, problem }| MediaError::Pcd { place: place.to_owned(), at, problem };
+    let named =
+        |Fault { at, problem }| MediaError::Pcd { place: place.to_owned(), at, problem: Box::new(problem) };
     let header = header::parse(bytes).map_err(named)?;
     limits.allow(header.n_points, || place.to_owned())?;
     body::decode(&header, &bytes[header.body..]).map_err(named)

@@ -74,7 +74,7 @@ const BODY: &str = "1 2 3\n4 5 6\n";
 
 fn fault(bytes: &[u8]) -> (PointPlace, PcdProblem) {
     match decode_pcd(bytes) {
-        Err(MediaError::Pcd { at, problem, .. }) => (at, problem),
+        Err(MediaError::Pcd { at, problem, .. }) => (at, *problem),
         other => panic!("expected a problem, found {other:?}"),
     }
 }

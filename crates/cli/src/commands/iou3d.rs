@@ -23,7 +23,7 @@ pub(super) fn iou3d(args: &Iou3dArgs, output: &Output) -> anyhow::Result<ExitCod
     let mut overlaps = Array2::zeros((pairs.nrows(), 4));
     for (i, row) in pairs.rows().into_iter().enumerate() {
         let place = || format!("{}, row {i}", args.pairs.display());
-        let (a, b) = (cuboid(row, 0).with_context(place)?, cuboid(row, WIDTH).with_context(place)?);
+        let (a, b) = (cuboid(&row, 0).with_context(place)?, cuboid(&row, WIDTH).with_context(place)?);
         let found = a.overlap(&b);
         let numbers = [found.inter_bev, found.iou_bev, found.inter_vol, found.iou_3d];
         overlaps.row_mut(i).assign(&ArrayView1::from(&numbers));
@@ -34,7 +34,7 @@ pub(super) fn iou3d(args: &Iou3dArgs, output: &Output) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-fn cuboid(row: ArrayView1<'_, f64>, from: usize) -> labelloop_eval::Result<Upright> {
+fn cuboid(row: &ArrayView1<'_, f64>, from: usize) -> labelloop_eval::Result<Upright> {
     Upright::from_row(std::array::from_fn(|i| row[from + i]))
 }
 
