@@ -50,24 +50,8 @@ pub fn ci(
     (class, metric, recall, difficulty): (&str, Metric, Recall, Difficulty),
     params: &BootstrapParams,
 ) -> Result<Interval> {
-    let params = params.clone().check()?;
-    let params = params.get();
     let number = partial.params().clone().check()?.class(class)?;
-    let ids: Vec<&SampleId> = partial.frame_ids().collect();
-    let units = Units::of(&ids, groups)?;
-    let group_of: Vec<usize> = ids.iter().map(|id| units.group(id)).collect();
-    let whole = partial.finish()?.ap(class, metric, recall, difficulty);
-    if whole.is_none() {
-        return Ok(Interval::new(None, Vec::new(), params.confidence, units.n_groups));
-    }
-    let sampler = Sampler::new(partial, number, metric.overlap(), difficulty, Some(&group_of));
-    let value = |times: &[u32]| {
-        let (precision, similarity) = sampler.curves(times)?;
-        Some(if metric == Metric::Aos { similarity } else { precision }.ap(recall))
-    };
-    let draws = (0..params.n_draws).into_par_iter();
-    let draws: Vec<f64> = draws.filter_map(|draw| value(&units.draw(params.seed, draw))).collect();
-    Ok(Interval::new(whole, draws, params.confidence, units.n_groups))
+    drawn(partial, groups, &[number], (metric, recall, difficulty), params)
 }
 
 /// [`ci`] of the mean over the classes that have a value; a draw in which one of them has no label leaves that class out.
@@ -77,6 +61,18 @@ pub fn ci(
 pub fn ci_mean(
     partial: &Partial,
     groups: Option<&BTreeMap<SampleId, GroupKey>>,
+    which: (Metric, Recall, Difficulty),
+    params: &BootstrapParams,
+) -> Result<Interval> {
+    let classes: Vec<usize> = (0..partial.params().classes.len()).collect();
+    drawn(partial, groups, &classes, which, params)
+}
+
+/// The interval of the mean over those of `classes` that have a value.
+fn drawn(
+    partial: &Partial,
+    groups: Option<&BTreeMap<SampleId, GroupKey>>,
+    classes: &[usize],
     (metric, recall, difficulty): (Metric, Recall, Difficulty),
     params: &BootstrapParams,
 ) -> Result<Interval> {
@@ -86,12 +82,14 @@ pub fn ci_mean(
     let units = Units::of(&ids, groups)?;
     let group_of: Vec<usize> = ids.iter().map(|id| units.group(id)).collect();
     let result = partial.finish()?;
-    let whole: Vec<Option<f64>> =
-        result.classes.iter().map(|c| result.ap(&c.name, metric, recall, difficulty)).collect();
-    let known = (0..whole.len()).filter(|i| whole[*i].is_some());
-    let samplers: Vec<Sampler<'_>> = known
-        .map(|class| Sampler::new(partial, class, metric.overlap(), difficulty, Some(&group_of)))
-        .collect();
+    let mut whole = Vec::new();
+    let mut samplers = Vec::new();
+    for class in classes {
+        if let Some(ap) = result.ap(&result.classes[*class].name, metric, recall, difficulty) {
+            whole.push(ap);
+            samplers.push(Sampler::new(partial, *class, metric.overlap(), difficulty, Some(&group_of)));
+        }
+    }
     let value = |times: &[u32]| {
         let of = |sampler: &Sampler<'_>| {
             let (precision, similarity) = sampler.curves(times)?;
@@ -101,7 +99,6 @@ pub fn ci_mean(
     };
     let draws = (0..params.n_draws).into_par_iter();
     let draws: Vec<f64> = draws.filter_map(|draw| value(&units.draw(params.seed, draw))).collect();
-    let whole: Vec<f64> = whole.into_iter().flatten().collect();
     Ok(Interval::new(mean(&whole), draws, params.confidence, units.n_groups))
 }
 

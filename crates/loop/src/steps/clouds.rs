@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 
 use labelloop_core::{GroupKey, LabelledCuboid, SampleId, ScoredCuboid, SliceKind, Split};
 use labelloop_dataset::{Dataset, GROUND_TRUTH, HUMAN_LABELS, Sample, Tag};
-use labelloop_eval::bootstrap::BootstrapParams;
 use labelloop_eval::kitti::{
     BoxFilter, Detection, DetectionOutcome, Difficulty, Frame, KittiClass, KittiParams, KittiResult, Label,
-    LabelOutcome, Metric, Partial, Recall, observe_all, outcomes,
+    LabelOutcome, Metric, Partial, Recall, ci_mean, observe_all, outcomes,
 };
 use labelloop_media::{PointCloud, read_points};
 use labelloop_train::{CloudDetectorParams, CloudScan, TrainError};
@@ -158,8 +157,7 @@ impl Scored {
     ) -> Result<CloudEvaluation> {
         let records = observe_all(&self.frames(), &self.params)?;
         let result = records.finish()?;
-        let score_threshold = self.best_threshold()?;
-        let counts = self.counts(score_threshold)?;
+        let (score_threshold, counts) = self.best_threshold()?;
         let ap_3d = by_class(&result, Metric::Cuboid);
         let ap_bev = by_class(&result, Metric::Bev);
         Ok(CloudEvaluation {
@@ -181,18 +179,17 @@ impl Scored {
         })
     }
 
-    /// The least of the twentieths with the best F1.
-    fn best_threshold(&self) -> Result<f64> {
-        let mut best = (0.0, -1.0);
-        for step in 0..20 {
+    /// The least of the twentieths with the best F1, and what counts from there.
+    fn best_threshold(&self) -> Result<(f64, Counts)> {
+        let mut best = (0.0, self.counts(0.0)?);
+        for step in 1..20 {
             let threshold = f64::from(step) / 20.0;
             let counts = self.counts(threshold)?;
-            let f1 = 2.0 * counts.tp as f64 / (2 * counts.tp + counts.fp + counts.fn_).max(1) as f64;
-            if best.1 < f1 {
-                best = (threshold, f1);
+            if best.1.f1() < counts.f1() {
+                best = (threshold, counts);
             }
         }
-        Ok(best.0)
+        Ok(best)
     }
 
     fn counts(&self, min_score: f64) -> Result<Counts> {
@@ -253,6 +250,12 @@ struct Counts {
     fn_: usize,
 }
 
+impl Counts {
+    fn f1(&self) -> f64 {
+        2.0 * self.tp as f64 / (2 * self.tp + self.fp + self.fn_).max(1) as f64
+    }
+}
+
 fn by_class(result: &KittiResult, metric: Metric) -> BTreeMap<String, Option<f64>> {
     let ap = |name: &String| result.ap(name, metric, Recall::R40, ALL);
     result.classes.iter().map(|c| (c.name.clone(), ap(&c.name))).collect()
@@ -263,19 +266,12 @@ fn mean(ap: &BTreeMap<String, Option<f64>>) -> Option<f64> {
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }
 
-/// 95% interval of the mean AP from resampling groups. One group says nothing about another, so there is none then.
+/// 95% interval of the mean AP.
 fn interval(context: &Context<'_>, dataset: &Dataset, records: &Partial) -> Result<Option<[f64; 2]>> {
-    let n_draws = context.project.config.evaluation.n_bootstrap;
-    if n_draws == 0 {
-        return Ok(None);
-    }
     let groups: BTreeMap<SampleId, GroupKey> = records
         .frame_ids()
         .filter_map(|id| Some((id.clone(), dataset.samples().get(id)?.group.clone())))
         .collect();
-    let params =
-        BootstrapParams { n_draws, seed: context.seed("cloud bootstrap"), ..BootstrapParams::default() };
-    let found =
-        labelloop_eval::kitti::ci_mean(records, Some(&groups), (Metric::Cuboid, Recall::R40, ALL), &params)?;
-    Ok(found.low.zip(found.high).filter(|_| 1 < found.n_groups).map(|(low, high)| [low, high]))
+    let which = (Metric::Cuboid, Recall::R40, ALL);
+    context.interval("cloud bootstrap", |params| ci_mean(records, Some(&groups), which, params))
 }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use labelloop_core::{GroupKey, SampleId, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS, Tag};
-use labelloop_eval::bootstrap::{self, BootstrapParams, Metric};
-use labelloop_eval::coco::{CocoParams, CocoResult, Partial};
+use labelloop_eval::bootstrap::{self, Metric};
+use labelloop_eval::coco::{CocoParams, CocoResult};
 use labelloop_eval::failures::{self, Failure, FailureKind, rank_images};
 use labelloop_eval::{CountsReport, ImageCase, coco, evaluate_at, threshold};
 
@@ -78,6 +78,9 @@ fn evaluate(
     let f1 = Metric::F1 { iou: settings.iou, min_score };
     let wrong = failures::find(&cases, settings.iou, min_score)?;
     let groups = val.groups();
+    let interval = |metric| {
+        context.interval("bootstrap", |params| bootstrap::ci(&records, Some(&groups), metric, params))
+    };
     let mut evaluation = Evaluation {
         iteration: context.iteration,
         n_images: cases.len(),
@@ -89,8 +92,8 @@ fn evaluate(
         precision: counts.precision,
         recall: counts.recall,
         f1: counts.f1,
-        f1_interval: interval(context, &groups, &records, f1)?,
-        map50_interval: interval(context, &groups, &records, Metric::Map50)?,
+        f1_interval: interval(f1)?,
+        map50_interval: interval(Metric::Map50)?,
         train_f1: train_f1(dataset, train, settings.iou, min_score)?,
         tp: counts.tp,
         fp: counts.fp,
@@ -103,22 +106,6 @@ fn evaluate(
     };
     rank(&mut evaluation, &counts, settings.n_failures);
     Ok(evaluation)
-}
-
-/// 95% interval from resampling groups. One group says nothing about another, so there is none then.
-fn interval(
-    context: &Context<'_>,
-    groups: &BTreeMap<SampleId, GroupKey>,
-    records: &Partial,
-    metric: Metric,
-) -> Result<Option<[f64; 2]>> {
-    let n_draws = context.project.config.evaluation.n_bootstrap;
-    if n_draws == 0 {
-        return Ok(None);
-    }
-    let params = BootstrapParams { n_draws, seed: context.seed("bootstrap"), ..BootstrapParams::default() };
-    let found = bootstrap::ci(records, Some(groups), metric, &params)?;
-    Ok(found.low.zip(found.high).filter(|_| 1 < found.n_groups).map(|(low, high)| [low, high]))
 }
 
 fn by_class(

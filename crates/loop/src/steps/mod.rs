@@ -23,6 +23,7 @@ pub use qa::{QaOverride, QaRecord};
 pub use train::{Metadata, OutsideSettings};
 
 use labelloop_core::Seed;
+use labelloop_eval::bootstrap::{BootstrapParams, Interval};
 
 use crate::Result;
 use crate::event::Observer;
@@ -58,6 +59,20 @@ impl Context<'_> {
     /// A stream of chance for one purpose in this iteration.
     fn seed(&self, purpose: &str) -> Seed {
         self.project.seed().stream(purpose).stream(&self.iteration.to_string())
+    }
+
+    /// 95% interval from resampling groups. One group says nothing about another, so there is none then.
+    fn interval(
+        &self,
+        purpose: &str,
+        ci: impl FnOnce(&BootstrapParams) -> labelloop_eval::Result<Interval>,
+    ) -> Result<Option<[f64; 2]>> {
+        let n_draws = self.project.config.evaluation.n_bootstrap;
+        if n_draws == 0 {
+            return Ok(None);
+        }
+        let found = ci(&BootstrapParams { n_draws, seed: self.seed(purpose), ..BootstrapParams::default() })?;
+        Ok(found.low.zip(found.high).filter(|_| 1 < found.n_groups).map(|(low, high)| [low, high]))
     }
 }
 
