@@ -10,7 +10,7 @@ use ndarray::{Array2, ArrayView1};
 use ndarray_npy::{ReadNpyError, ReadNpyExt};
 use serde_json::json;
 
-use super::coreset::write_npy;
+use super::arrays::write_npy;
 use crate::args::Iou3dArgs;
 use crate::output::Output;
 

@@ -1,17 +1,20 @@
 //! One file per group of subcommands; each reads its arguments, calls the crates and prints what came out.
 
+mod arrays;
 mod convert;
-mod coreset;
 mod data;
 mod demo;
 mod embed;
 mod eval;
 mod iou3d;
+mod neighbors;
 mod project;
 mod qa;
 mod run;
+mod select;
 mod split;
 mod step;
+mod zcore;
 
 use std::process::ExitCode;
 
@@ -29,10 +32,10 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
             None => step::eval(args, output),
         },
         Command::Iou3d(args) => iou3d::iou3d(args, output),
-        Command::Zcore(args) => coreset::zcore(args, output),
-        Command::Select(args) if args.method.is_some() => coreset::select(args, output),
+        Command::Zcore(args) => zcore::zcore(args, output),
+        Command::Select(args) if args.method.is_some() => select::select(args, output),
         Command::Select(args) => step::select(&args.project, output),
-        Command::Neighbors(args) => coreset::neighbors(args, output),
+        Command::Neighbors(args) => neighbors::neighbors(args, output),
         Command::Embed(args) => embed::embed(args, output),
         Command::Convert(args) => convert::convert(args, output),
         Command::Split(args) => split::split(args, output),
