@@ -1,6 +1,6 @@
 //! Samples like the model's failures, but unlike each other and unlike what is labelled.
 
-use labelloop_index::{ExactIndex, Metric};
+use labelloop_index::{ExactIndex, Metric, RowFilter};
 use ndarray::{Array2, ArrayView2};
 
 use crate::coverage::Taken;
@@ -102,7 +102,7 @@ pub(crate) fn fill(
 impl Edges {
     /// The `depth` open candidates nearest to each query.
     fn find(space: &Space, units: ArrayView2<'_, f32>, depth: usize, shelf: &Shelf) -> Result<Self> {
-        let found = space.pool.search(units, depth, Some(shelf.open()))?;
+        let found = space.pool.search(units, depth, Some(&RowFilter::from(shelf.open())))?;
         let mut start = vec![0usize; shelf.open().len() + 1];
         found.ids.iter().for_each(|row| start[*row as usize + 1] += 1);
         for row in 1..start.len() {

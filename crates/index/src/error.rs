@@ -64,6 +64,14 @@ pub enum IndexError {
         /// Rows of the pool.
         expected: usize,
     },
+    /// A row number that no row has.
+    #[error("row {found} is out of range: expected less than {n_rows}")]
+    RowOutOfRange {
+        /// The row named.
+        found: usize,
+        /// Rows that there are.
+        n_rows: usize,
+    },
     /// More rows than a row number can name.
     #[error("pool has {found} rows: expected at most {expected}")]
     TooManyRows {

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::checks::checked_norms;
 use crate::shortlist::Shortlist;
-use crate::{IndexError, Metric, NeighbourIndex, Neighbours, Result, Role};
+use crate::{IndexError, Metric, NeighbourIndex, Neighbours, Result, Role, RowFilter};
 
 /// Queries of one block; blocks are what threads share out, and a block never depends on their number.
 const QUERY_BLOCK: usize = 64;
@@ -20,7 +20,7 @@ const POOL_BLOCK: usize = 1024;
 /// Search takes O(queries x rows x dimensions) time and O(queries x k + threads x blocks) memory beside the pool.
 ///
 /// ```
-/// use labelloop_index::{ExactIndex, Metric};
+/// use labelloop_index::{ExactIndex, Metric, RowFilter};
 /// use ndarray::array;
 ///
 /// let pool = array![[1.0, 0.0], [0.0, 1.0], [0.7, 0.7], [2.0, 0.0]];
@@ -28,7 +28,8 @@ const POOL_BLOCK: usize = 1024;
 /// let found = index.search(array![[1.0, 0.1]].view(), 2, None)?;
 /// assert_eq!(found.ids, array![[0, 3]]); // equally close: the lower row first
 ///
-/// let found = index.search(array![[1.0, 0.1]].view(), 9, Some(&[false, true, true, false]))?;
+/// let allowed = RowFilter::from_mask(&[false, true, true, false]);
+/// let found = index.search(array![[1.0, 0.1]].view(), 9, Some(&allowed))?;
 /// assert_eq!(found.ids, array![[2, 1]]);
 /// # Ok::<(), labelloop_index::IndexError>(())
 /// ```
@@ -66,7 +67,7 @@ impl ExactIndex {
         &self,
         queries: ArrayView2<'_, f32>,
         k: usize,
-        allowed: Option<&[bool]>,
+        allowed: Option<&RowFilter>,
     ) -> Result<Neighbours> {
         let rows = self.allowed_rows(allowed)?;
         if queries.ncols() != self.pool.ncols() {
@@ -93,13 +94,13 @@ impl ExactIndex {
         Ok(Neighbours { ids, scores })
     }
 
-    fn allowed_rows(&self, allowed: Option<&[bool]>) -> Result<Vec<usize>> {
+    fn allowed_rows(&self, allowed: Option<&RowFilter>) -> Result<Vec<usize>> {
         match allowed {
             None => Ok((0..self.pool.nrows()).collect()),
-            Some(mask) if mask.len() != self.pool.nrows() => {
-                Err(IndexError::FilterLength { found: mask.len(), expected: self.pool.nrows() })
+            Some(filter) => {
+                filter.check_len(self.pool.nrows())?;
+                Ok(filter.rows().collect())
             }
-            Some(mask) => Ok((0..mask.len()).filter(|row| mask[*row]).collect()),
         }
     }
 }
@@ -117,7 +118,12 @@ impl NeighbourIndex for ExactIndex {
         self.pool.ncols()
     }
 
-    fn search(&self, queries: ArrayView2<'_, f32>, k: usize, allowed: Option<&[bool]>) -> Result<Neighbours> {
+    fn search(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        k: usize,
+        allowed: Option<&RowFilter>,
+    ) -> Result<Neighbours> {
         ExactIndex::search(self, queries, k, allowed)
     }
 }

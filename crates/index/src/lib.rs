@@ -7,11 +7,13 @@
 mod checks;
 mod error;
 mod exact;
+mod filter;
 mod metric;
 mod neighbours;
 mod shortlist;
 
 pub use error::{IndexError, Result, Role};
 pub use exact::ExactIndex;
+pub use filter::RowFilter;
 pub use metric::Metric;
 pub use neighbours::{NeighbourIndex, Neighbours};

@@ -1,6 +1,6 @@
 use ndarray::{Array2, ArrayView2};
 
-use crate::{Metric, Result};
+use crate::{Metric, Result, RowFilter};
 
 /// The answer to a search: one row for each query, closest neighbour first.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,10 +69,15 @@ pub trait NeighbourIndex: Sync {
 
     /// The k closest allowed rows of each query, closest first, ties by lower row.
     ///
-    /// `allowed` has one entry for each row held; `None` allows all. Fewer than k columns come back where fewer rows
+    /// `allowed` is for the rows held; `None` allows all. Fewer than k columns come back where fewer rows
     /// are allowed.
     ///
     /// # Errors
     /// [`IndexError`](crate::IndexError) for queries or filters that do not fit.
-    fn search(&self, queries: ArrayView2<'_, f32>, k: usize, allowed: Option<&[bool]>) -> Result<Neighbours>;
+    fn search(
+        &self,
+        queries: ArrayView2<'_, f32>,
+        k: usize,
+        allowed: Option<&RowFilter>,
+    ) -> Result<Neighbours>;
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 use labelloop_core::Seed;
-use labelloop_index::{ExactIndex, IndexError, Metric, NeighbourIndex, Neighbours, Role};
+use labelloop_index::{ExactIndex, IndexError, Metric, NeighbourIndex, Neighbours, Role, RowFilter};
 use ndarray::{Array2, array};
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ fn a_filter_is_applied_before_the_search() {
     let (pool, queries) = (noise(3, 2500, 8), noise(4, 5, 8));
     let allowed: Vec<bool> = (0..2500).map(|row| row % 50 == 7).collect();
     let index = ExactIndex::new(pool.view(), Metric::Cosine).unwrap();
-    let found = index.search(queries.view(), 20, Some(&allowed)).unwrap();
+    let found = index.search(queries.view(), 20, Some(&RowFilter::from(&allowed))).unwrap();
     let expected = by_definition(&pool, &queries, 20, Metric::Cosine, |row| allowed[row]);
     assert_eq!(ids(&found), expected);
 }
@@ -95,7 +95,7 @@ fn threads_do_not_change_a_bit() {
 fn k_beyond_the_pool_gives_the_whole_pool() {
     let index = ExactIndex::new(array![[1.0], [2.0]].view(), Metric::L2).unwrap();
     assert_eq!(index.search(array![[2.0]].view(), 100, None).unwrap().ids, array![[1, 0]]);
-    assert_eq!(index.search(array![[2.0]].view(), 100, Some(&[false, false])).unwrap().ids.dim(), (1, 0));
+    assert_eq!(index.search(array![[2.0]].view(), 100, Some(&RowFilter::none(2))).unwrap().ids.dim(), (1, 0));
     assert_eq!(index.search(array![[2.0]].view(), 0, None).unwrap().ids.dim(), (1, 0));
 }
 
@@ -142,7 +142,7 @@ fn bad_numbers_and_shapes_are_named() {
         Err(IndexError::NotFinite { role: Role::Query, row: 1, column: 1, .. })
     ));
     assert!(matches!(
-        index.search(array![[1.0, 1.0]].view(), 1, Some(&[])),
+        index.search(array![[1.0, 1.0]].view(), 1, Some(&RowFilter::none(0))),
         Err(IndexError::FilterLength { found: 0, expected: 1 })
     ));
 }
