@@ -101,7 +101,6 @@ impl RowFilter {
 
     /// Allows exactly what this one does not.
     #[must_use]
-    #[expect(clippy::should_implement_trait, reason = "`and` and `or` are methods too, as they can fail")]
     pub fn not(&self) -> Self {
         let mut words: Vec<u64> = self.words.iter().map(|word| !word).collect();
         if let (Some(last), 1..) = (words.last_mut(), self.n_rows % WORD) {
