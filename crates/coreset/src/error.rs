@@ -35,6 +35,38 @@ pub enum ParamError {
     /// An inner product, which is no distance.
     #[error("metric is dot: expected cosine or l2, as a radius needs a distance")]
     NotADistance,
+    /// A selection by nothing.
+    #[error("there are 0 objectives: expected at least 1")]
+    NoObjectives,
+    /// A method that there is not.
+    #[error("method is {found:?}: expected one of {expected}")]
+    UnknownMethod {
+        /// The name found.
+        found: String,
+        /// The names there are.
+        expected: String,
+    },
+    /// An objective that counts nothing, or nobody knows how much.
+    #[error("strength is {found}: expected a finite number other than 0")]
+    Strength {
+        /// The value found.
+        found: f64,
+    },
+    /// A quota that leaves nothing to pick.
+    #[error("per_group is 0: expected at least 1")]
+    NoQuota,
+    /// A distance to keep that cannot be compared with.
+    #[error("min_distance is {found}: expected a finite number of at least 0")]
+    MinDistance {
+        /// The value found.
+        found: f64,
+    },
+    /// A share of the best that stochastic search may miss.
+    #[error("epsilon is {found}: expected a number between 0 and 1, both left out")]
+    Epsilon {
+        /// The value found.
+        found: f64,
+    },
 }
 
 /// What this crate refuses, with the value found, what was expected and where.
@@ -102,6 +134,25 @@ pub enum CoresetError {
         found: usize,
         /// The limit.
         expected: usize,
+    },
+    /// A weight that is none.
+    #[error("weight of row {row} is {found}: expected a finite number of at least 0")]
+    Weight {
+        /// Row, from 0.
+        row: usize,
+        /// The value found.
+        found: f64,
+    },
+    /// A quota without groups to count by.
+    #[error("per_group asks for groups of rows: none are given")]
+    NoGroups,
+    /// A vector without direction under cosine.
+    #[error("{what} row {row} is a zero vector: expected a direction, as cosine needs one")]
+    ZeroVector {
+        /// Which array.
+        what: &'static str,
+        /// Row, from 0.
+        row: usize,
     },
     /// A search that failed.
     #[error(transparent)]
