@@ -1,6 +1,8 @@
 use labelloop_core::Cancelled;
 use labelloop_index::IndexError;
 
+use crate::partial::PartialError;
+
 /// A parameter that cannot be worked with.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -154,6 +156,9 @@ pub enum CoresetError {
         /// Row, from 0.
         row: usize,
     },
+    /// A partial result at fault.
+    #[error(transparent)]
+    Partial(#[from] PartialError),
     /// A search that failed.
     #[error(transparent)]
     Index(#[from] IndexError),

@@ -10,6 +10,7 @@ mod duplicates;
 mod error;
 mod geometry;
 mod k_center;
+pub mod partial;
 mod rank;
 pub mod select;
 mod uniqueness;

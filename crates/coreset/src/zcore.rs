@@ -216,7 +216,7 @@ impl ZCoreValidParams {
         Ok(ZCoreScores::from_raw(raw))
     }
 
-    fn initial(&self, n: usize) -> Vec<f64> {
+    pub(crate) fn initial(&self, n: usize) -> Vec<f64> {
         let seed = Seed::new(self.0.seed).stream("zcore-initial");
         match self.0.initial {
             Initial::Zero => vec![0.0; n],

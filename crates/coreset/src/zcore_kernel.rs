@@ -110,7 +110,7 @@ fn keep_closest(kept: &mut Vec<(f64, u32)>, k: usize) -> f64 {
 
 /// The winner's point, taken from its neighbours: wholly from the first where that is an exact duplicate, else by
 /// `1 / (distance^exponent + eps)`.
-fn penalties(neighbours: &[(f64, u32)], exponent: f64, eps: f64) -> Update {
+pub(crate) fn penalties(neighbours: &[(f64, u32)], exponent: f64, eps: f64) -> Update {
     let Some((closest, first)) = neighbours.first().copied() else {
         return Vec::new();
     };
