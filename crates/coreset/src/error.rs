@@ -159,6 +159,12 @@ pub enum CoresetError {
     /// A partial result at fault.
     #[error(transparent)]
     Partial(#[from] PartialError),
+    /// More pairs than the caller has room for.
+    #[error("more than {expected} pairs are near-duplicates: expected at most as many, or ask for groups")]
+    TooManyPairs {
+        /// The limit.
+        expected: usize,
+    },
     /// A search that failed.
     #[error(transparent)]
     Index(#[from] IndexError),

@@ -18,7 +18,10 @@ mod zcore;
 mod zcore_kernel;
 
 pub use draws::DrawPlan;
-pub use duplicates::{DuplicatePair, near_duplicates};
+pub use duplicates::{
+    DuplicateGroup, DuplicateGroups, DuplicatePair, DuplicateParams, DuplicateValidParams, Redundant, SearchPlan,
+    near_duplicates,
+};
 pub use error::{CoresetError, ParamError, Result};
 pub use k_center::k_center;
 pub use labelloop_index::Metric;
