@@ -80,6 +80,15 @@ pub enum IndexError {
         /// The limit.
         expected: usize,
     },
+    /// A parameter of an approximate index.
+    #[error(transparent)]
+    HnswParam(#[from] crate::HnswParamError),
+    /// Bytes that are no graph of the pool at hand.
+    #[error(transparent)]
+    File(#[from] crate::IndexFileError),
+    /// The caller ended the work.
+    #[error(transparent)]
+    Cancelled(#[from] labelloop_core::Cancelled),
 }
 
 /// Result with [`IndexError`].

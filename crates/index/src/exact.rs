@@ -94,6 +94,16 @@ impl ExactIndex {
         Ok(Neighbours { ids, scores })
     }
 
+    /// The rows held, in standard layout.
+    pub(crate) fn pool(&self) -> ArrayView2<'_, f32> {
+        self.pool.view()
+    }
+
+    /// Euclidean lengths of the rows held.
+    pub(crate) fn norms(&self) -> &[f64] {
+        &self.norms
+    }
+
     fn allowed_rows(&self, allowed: Option<&RowFilter>) -> Result<Vec<usize>> {
         match allowed {
             None => Ok((0..self.pool.nrows()).collect()),

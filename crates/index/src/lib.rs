@@ -4,16 +4,23 @@
     reason = "array views are handed over by value, which is their idiom"
 )]
 
+mod auto;
 mod checks;
+mod cost;
 mod error;
 mod exact;
 mod filter;
+mod hnsw;
 mod metric;
 mod neighbours;
+mod plan;
 mod shortlist;
 
+pub use auto::AutoIndex;
 pub use error::{IndexError, Result, Role};
 pub use exact::ExactIndex;
 pub use filter::RowFilter;
+pub use hnsw::{Audit, HnswIndex, HnswParamError, HnswParams, HnswValidParams, IndexFileError};
 pub use metric::Metric;
 pub use neighbours::{NeighbourIndex, Neighbours};
+pub use plan::{Method, Plan, Workload, plan};
