@@ -1,6 +1,7 @@
-use ndarray::{ArrayView2, Axis};
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
+use crate::stacked::Stacked;
 use crate::{CoresetError, Result};
 
 /// Refuses rows that hold anything but finite numbers, and more rows than `u32` can number.
@@ -11,12 +12,30 @@ pub(crate) fn check_rows(rows: ArrayView2<'_, f32>, what: &'static str) -> Resul
     if rows.nrows() > 0 && rows.ncols() == 0 {
         return Err(CoresetError::NoColumns);
     }
-    match rows.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        Some(((row, column), found)) => {
-            Err(CoresetError::NotFinite { what, row, column, found: f64::from(*found) })
+    // Looking for a first fault in parts keeps the answer that of looking row by row.
+    let fault = match rows.as_slice() {
+        Some(all) => all.par_chunks(PART).enumerate().find_map_first(|(part, numbers)| {
+            // Without an early end the first look goes through vectors.
+            let odd = numbers.iter().fold(false, |odd, v| odd | is_odd(v));
+            let at = odd.then(|| numbers.iter().position(is_odd))??;
+            Some((part * PART + at, numbers[at]))
+        }),
+        None => rows.iter().copied().enumerate().find(|(_, v)| is_odd(v)),
+    };
+    match fault {
+        Some((at, found)) => {
+            let (row, column) = (at / rows.ncols(), at % rows.ncols());
+            Err(CoresetError::NotFinite { what, row, column, found: f64::from(found) })
         }
         None => Ok(()),
     }
+}
+
+/// Numbers that one task looks at.
+const PART: usize = 1 << 16;
+
+fn is_odd(value: &f32) -> bool {
+    !value.is_finite()
 }
 
 /// Embeddings column by column, as draws look at few columns of all rows.
@@ -34,15 +53,10 @@ pub(crate) struct ColumnStats {
 }
 
 impl Columns {
-    /// Rows of the first array, then of the second.
-    pub(crate) fn stacked(first: ArrayView2<'_, f32>, second: ArrayView2<'_, f32>) -> Self {
-        let columns = (0..first.ncols())
-            .into_par_iter()
-            .map(|j| {
-                first.index_axis(Axis(1), j).iter().chain(second.index_axis(Axis(1), j)).copied().collect()
-            })
-            .collect();
-        Self { n_rows: first.nrows() + second.nrows(), columns }
+    /// Columns of all rows.
+    pub(crate) fn of(rows: &Stacked<'_>) -> Self {
+        let column = |j: usize| (0..rows.n_rows()).map(|row| rows.row(row)[j]).collect();
+        Self { n_rows: rows.n_rows(), columns: (0..rows.n_columns()).into_par_iter().map(column).collect() }
     }
 
     pub(crate) fn n_rows(&self) -> usize {
@@ -92,7 +106,8 @@ mod tests {
 
     #[test]
     fn stacking_keeps_the_first_array_first() {
-        let c = Columns::stacked(array![[1.0, 2.0]].view(), array![[3.0, 4.0]].view());
+        let (first, second) = (array![[1.0, 2.0]], array![[3.0, 4.0]]);
+        let c = Columns::of(&Stacked::new(first.view(), second.view()).unwrap());
         assert_eq!((c.column(1), c.n_rows()), (&[2.0f32, 4.0][..], 2));
         assert!(c.column(9).is_empty());
     }

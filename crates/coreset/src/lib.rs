@@ -4,6 +4,8 @@
     reason = "array views are handed over by value, which is their idiom"
 )]
 
+mod coded_scan;
+mod codes;
 mod columns;
 mod draws;
 mod duplicates;
@@ -13,14 +15,18 @@ mod k_center;
 pub mod partial;
 mod rank;
 pub mod select;
+mod stacked;
 mod uniqueness;
 mod zcore;
 mod zcore_kernel;
+mod zcore_plan;
+mod zcore_sample;
+mod zcore_search;
 
 pub use draws::DrawPlan;
 pub use duplicates::{
-    DuplicateGroup, DuplicateGroups, DuplicatePair, DuplicateParams, DuplicateValidParams, Redundant, SearchPlan,
-    near_duplicates,
+    DuplicateGroup, DuplicateGroups, DuplicatePair, DuplicateParams, DuplicateValidParams, Redundant,
+    SearchPlan, near_duplicates,
 };
 pub use error::{CoresetError, ParamError, Result};
 pub use k_center::k_center;

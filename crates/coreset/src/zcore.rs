@@ -1,15 +1,13 @@
 use labelloop_core::{Progress, Seed, Silent};
 use ndarray::{Array2, ArrayView2};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{Columns, check_rows};
 use crate::draws::{Draw, draw};
-use crate::zcore_kernel::{Kernel, Update};
-use crate::{CoresetError, DrawPlan, ParamError, Result, Selected, rank_by_score};
+use crate::stacked::Stacked;
+use crate::zcore_kernel::Penalty;
+use crate::zcore_plan::{Scorer, Work};
+use crate::{DrawPlan, ParamError, Result, Selected, rank_by_score};
 
-/// Draws scored together; their updates are added in the order of draws whatever the number of threads.
-const BATCH: usize = 256;
 /// Guard of the normalisation against division by zero, as in the reference.
 const NORMALISE_EPS: f64 = 1e-8;
 
@@ -174,11 +172,12 @@ impl ZCoreValidParams {
         labelled: ArrayView2<'_, f32>,
         progress: &dyn Progress,
     ) -> Result<ZCoreScores> {
-        let columns = stack(candidates, labelled)?;
-        let stats = columns.stats();
+        let rows = Stacked::new(candidates, labelled)?;
+        let scorer = Scorer::new(&rows, self.work(self.0.n_draws));
+        let stats = scorer.stats();
         let seed = Seed::new(self.0.seed).stream("zcore-draw");
         let draws = |i: usize| draw(seed, i as u64, self.0.n_dims, &stats);
-        self.run(&columns, candidates.nrows(), self.0.n_draws, draws, progress)
+        self.run(&scorer, rows.n_scored(), self.0.n_draws, draws, progress)
     }
 
     /// Scores every row by an explicit list of draws; `n_draws`, `n_dims` and `seed` count for nothing but
@@ -187,28 +186,33 @@ impl ZCoreValidParams {
     /// # Errors
     /// Those of [`score`](Self::score), and of a plan that does not fit the rows.
     pub fn score_plan(&self, rows: ArrayView2<'_, f32>, plan: &DrawPlan) -> Result<ZCoreScores> {
-        let columns = stack(rows, Array2::zeros((0, rows.ncols())).view())?;
-        let draws = plan.draws(rows.ncols())?;
-        self.run(&columns, rows.nrows(), draws.len(), |i| draws[i].clone(), &Silent)
+        let none = Array2::zeros((0, rows.ncols()));
+        let rows = Stacked::new(rows, none.view())?;
+        let draws = plan.draws(rows.n_columns())?;
+        let scorer = Scorer::new(&rows, self.work(draws.len()));
+        self.run(&scorer, rows.n_scored(), draws.len(), |i| draws[i].clone(), &Silent)
+    }
+
+    fn work(&self, n_draws: usize) -> Work {
+        let ZCoreParams { n_dims, n_neighbours, exponent, eps, .. } = self.0;
+        Work { n_draws, n_dims, n_neighbours, penalty: Penalty { exponent, eps } }
     }
 
     fn run(
         &self,
-        columns: &Columns,
+        scorer: &Scorer<'_>,
         n_scored: usize,
         n_draws: usize,
         draw: impl Fn(usize) -> Draw + Sync,
         progress: &dyn Progress,
     ) -> Result<ZCoreScores> {
-        let ZCoreParams { n_neighbours, exponent, eps, .. } = self.0;
-        let kernel = Kernel { columns, n_scored, n_neighbours, exponent, eps };
         let mut raw = self.initial(n_scored);
         let n_draws = if n_scored == 0 { 0 } else { n_draws };
-        for start in (0..n_draws).step_by(BATCH) {
+        for start in (0..n_draws).step_by(scorer.batch()) {
             progress.step("zcore", start as u64, n_draws as u64)?;
-            let batch = start..n_draws.min(start + BATCH);
-            let updates: Vec<Update> = batch.into_par_iter().map(|i| kernel.update(&draw(i))).collect();
-            for (row, change) in updates.into_iter().flatten() {
+            let draws: Vec<Draw> = (start..n_draws.min(start + scorer.batch())).map(&draw).collect();
+            // Sums are taken in the order of draws, whatever the number of threads.
+            for (row, change) in scorer.updates(&draws).into_iter().flatten() {
                 raw[row as usize] += change;
             }
         }
@@ -252,21 +256,4 @@ impl ZCoreScores {
         ranked.truncate(k);
         Ok(ranked)
     }
-}
-
-fn stack(candidates: ArrayView2<'_, f32>, others: ArrayView2<'_, f32>) -> Result<Columns> {
-    check_rows(candidates, "candidates")?;
-    check_rows(others, "labelled")?;
-    if others.nrows() > 0 && others.ncols() != candidates.ncols() {
-        let (found, expected) = (others.ncols(), candidates.ncols());
-        return Err(CoresetError::DimensionMismatch { what: "labelled", found, expected });
-    }
-    let n_rows = candidates.nrows().saturating_add(others.nrows());
-    if u32::try_from(n_rows).is_err() {
-        return Err(CoresetError::TooManyRows { found: n_rows, expected: u32::MAX as usize });
-    }
-    if others.nrows() == 0 {
-        return Ok(Columns::stacked(candidates, Array2::zeros((0, candidates.ncols())).view()));
-    }
-    Ok(Columns::stacked(candidates, others))
 }

@@ -1,4 +1,4 @@
-//! One draw of ZCore: who wins it, and who is redundant with the winner.
+//! One draw of ZCore by looking at every row: who wins it, who is redundant with the winner, and who pays how much.
 
 use std::ops::Range;
 
@@ -11,54 +11,48 @@ const CHUNK: usize = 1024;
 /// What a draw adds to the scores: row and change.
 pub(crate) type Update = Vec<(u32, f64)>;
 
-/// The rows of a run and how its draws are scored.
-pub(crate) struct Kernel<'a> {
+/// Rows by distance, closest first, ties by lower row.
+pub(crate) type Nearest = Vec<(f64, u32)>;
+
+/// Looks at every row of a run, for one draw after another.
+pub(crate) struct Scan<'a> {
     pub(crate) columns: &'a Columns,
     /// Rows `0..n_scored` get scores; the rows after them take part without getting any.
     pub(crate) n_scored: usize,
-    pub(crate) n_neighbours: usize,
+}
+
+/// How the winner's point is taken from its neighbours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Penalty {
     pub(crate) exponent: f64,
     pub(crate) eps: f64,
 }
 
-impl Kernel<'_> {
-    /// Changes that one draw makes to the scores of the scored rows.
-    pub(crate) fn update(&self, draw: &Draw) -> Update {
-        let Some(winner) = self.winner(draw) else {
-            return Vec::new();
-        };
-        let at_winner: Draw =
-            draw.iter().map(|(c, _)| (*c, f64::from(self.columns.column(*c)[winner]))).collect();
-        let neighbours = self.neighbours(&at_winner, winner);
-        let mut update = vec![(winner as u32, 1.0)];
-        update.extend(penalties(&neighbours, self.exponent, self.eps));
-        update.retain(|(row, _)| (*row as usize) < self.n_scored);
-        update
-    }
-
+impl Scan<'_> {
     /// The row closest to the point; among equals an unscored row first, then the lowest.
-    fn winner(&self, draw: &Draw) -> Option<usize> {
+    pub(crate) fn winner(&self, point: &Draw) -> Option<(f64, u32)> {
         let n_rows = self.columns.n_rows();
         let mut best: Option<(f64, usize)> = None;
-        self.scan(draw, self.n_scored..n_rows, |start, distances| offer_closest(&mut best, start, distances));
-        self.scan(draw, 0..self.n_scored, |start, distances| offer_closest(&mut best, start, distances));
-        best.map(|(_, row)| row)
+        self.scan(point, self.n_scored..n_rows, |start, distances| {
+            offer_closest(&mut best, start, distances);
+        });
+        self.scan(point, 0..self.n_scored, |start, distances| offer_closest(&mut best, start, distances));
+        best.map(|(distance, row)| (distance, row as u32))
     }
 
-    /// The rows closest to the winner, without it, ordered by distance and row.
-    fn neighbours(&self, at_winner: &Draw, winner: usize) -> Vec<(f64, u32)> {
-        let k = self.n_neighbours.min(self.columns.n_rows().saturating_sub(1));
-        let mut kept: Vec<(f64, u32)> = Vec::new();
+    /// The `k` rows closest to the point, ordered by distance and row, without the one left out.
+    pub(crate) fn nearest(&self, point: &Draw, left_out: u32, k: usize) -> Nearest {
+        let mut kept = Nearest::new();
         if k == 0 {
             return kept;
         }
         let limit = 2 * k + 256;
         let mut ceiling = f64::INFINITY;
-        self.scan(at_winner, 0..self.columns.n_rows(), |start, distances| {
-            for (offset, distance) in distances.iter().enumerate() {
+        self.scan(point, 0..self.columns.n_rows(), |start, distances| {
+            for (row, distance) in (start as u32..).zip(distances) {
                 // Rows come in ascending order, so one as far as the k-th kept is behind it.
-                if *distance < ceiling && start + offset != winner {
-                    kept.push((*distance, (start + offset) as u32));
+                if *distance < ceiling && row != left_out {
+                    kept.push((*distance, row));
                     if kept.len() == limit {
                         ceiling = keep_closest(&mut kept, k);
                     }
@@ -86,6 +80,16 @@ impl Kernel<'_> {
             }
             visit(start, distances);
         }
+    }
+}
+
+impl Penalty {
+    /// The winner gains what its neighbours, ordered by distance and row, lose; unscored rows are left out at the end.
+    pub(crate) fn update(self, winner: u32, neighbours: &[(f64, u32)], n_scored: usize) -> Update {
+        let mut update = vec![(winner, 1.0)];
+        update.extend(penalties(neighbours, self.exponent, self.eps));
+        update.retain(|(row, _)| (*row as usize) < n_scored);
+        update
     }
 }
 
@@ -145,43 +149,53 @@ fn power(base: f64, exponent: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, array};
+    use ndarray::{Array2, ArrayView2, array};
 
     use super::*;
 
-    fn kernel(columns: &Columns, n_scored: usize, n_neighbours: usize) -> Kernel<'_> {
-        Kernel { columns, n_scored, n_neighbours, exponent: 1.0, eps: 0.0 }
+    fn update(columns: &Columns, n_scored: usize, k: usize, draw: &Draw) -> Update {
+        let scan = Scan { columns, n_scored };
+        let Some((_, winner)) = scan.winner(draw) else {
+            return Update::new();
+        };
+        let at = |(column, _): &(usize, f64)| (*column, f64::from(columns.column(*column)[winner as usize]));
+        let near = scan.nearest(&draw.iter().map(at).collect(), winner, k);
+        Penalty { exponent: 1.0, eps: 0.0 }.update(winner, &near, n_scored)
+    }
+
+    fn stacked(first: ArrayView2<'_, f32>, second: ArrayView2<'_, f32>) -> Columns {
+        Columns::of(&crate::stacked::Stacked::new(first, second).unwrap())
     }
 
     fn line(values: &[f32]) -> Columns {
         let rows = Array2::from_shape_vec((values.len(), 1), values.to_vec()).unwrap();
-        Columns::stacked(rows.view(), Array2::zeros((0, 1)).view())
+        stacked(rows.view(), Array2::zeros((0, 1)).view())
     }
 
     #[test]
     fn a_winner_gains_what_its_neighbours_lose() {
         let columns = line(&[0.0, 1.0, 3.0, 9.0]);
-        let update = kernel(&columns, 4, 2).update(&vec![(0, 0.1)]);
-        assert_eq!(update, [(0, 1.0), (1, -0.75), (2, -0.25)]);
+        let changes = update(&columns, 4, 2, &vec![(0, 0.1)]);
+        assert_eq!(changes, [(0, 1.0), (1, -0.75), (2, -0.25)]);
     }
 
     #[test]
     fn an_exact_duplicate_loses_the_whole_point_and_the_lower_row_wins() {
         let columns = line(&[5.0, 0.0, 0.0, 0.0]);
-        assert_eq!(kernel(&columns, 4, 3).update(&vec![(0, 0.0)]), [(1, 1.0), (2, -1.0)]);
+        assert_eq!(update(&columns, 4, 3, &vec![(0, 0.0)]), [(1, 1.0), (2, -1.0)]);
     }
 
     #[test]
     fn an_unscored_row_wins_a_tie_and_its_scored_duplicate_pays() {
-        let columns = Columns::stacked(array![[0.0], [4.0]].view(), array![[0.0], [0.0]].view());
-        assert_eq!(kernel(&columns, 2, 3).update(&vec![(0, 0.0)]), [(0, -1.0)]);
+        let columns = stacked(array![[0.0], [4.0]].view(), array![[0.0], [0.0]].view());
+        assert_eq!(update(&columns, 2, 3, &vec![(0, 0.0)]), [(0, -1.0)]);
     }
 
     #[test]
     fn few_rows_are_defined() {
-        assert!(kernel(&line(&[]), 0, 3).update(&vec![(0, 0.0)]).is_empty());
-        assert_eq!(kernel(&line(&[7.0]), 1, 3).update(&vec![(0, 0.0)]), [(0, 1.0)]);
-        assert_eq!(kernel(&line(&[7.0, 8.0]), 2, 3).update(&vec![(0, 0.0)]), [(0, 1.0), (1, -1.0)]);
+        assert!(update(&line(&[]), 0, 3, &vec![(0, 0.0)]).is_empty());
+        assert_eq!(update(&line(&[7.0]), 1, 3, &vec![(0, 0.0)]), [(0, 1.0)]);
+        assert_eq!(update(&line(&[7.0, 8.0]), 2, 3, &vec![(0, 0.0)]), [(0, 1.0), (1, -1.0)]);
     }
 
     #[test]
@@ -189,7 +203,7 @@ mod tests {
         let seed = labelloop_core::Seed::new(8);
         let values: Vec<f32> = (0..5000).map(|i| seed.below(i, 300) as f32).collect();
         let columns = line(&values);
-        let found = kernel(&columns, 5000, 700).neighbours(&vec![(0, 17.0)], 40);
+        let found = Scan { columns: &columns, n_scored: 5000 }.nearest(&vec![(0, 17.0)], 40, 700);
         let mut all: Vec<(f64, u32)> = (0..5000u32)
             .filter(|r| *r != 40)
             .map(|r| ((f64::from(values[r as usize]) - 17.0).abs(), r))
