@@ -16,6 +16,14 @@ pub enum ParamError {
     /// No neighbours to share the penalty.
     #[error("n_neighbours is 0: expected at least 1")]
     NoNeighbours,
+    /// Too few seeds to compare.
+    #[error("{found} seeds: expected at least {expected}, as scores of different seeds are compared")]
+    Seeds {
+        /// Seeds found.
+        found: usize,
+        /// Seeds needed.
+        expected: usize,
+    },
     /// An exponent of the distance that is not a number from 0 to 64.
     #[error("exponent is {found}: expected a number from 0 to 64")]
     Exponent {

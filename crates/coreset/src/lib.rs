@@ -20,8 +20,10 @@ mod uniqueness;
 mod zcore;
 mod zcore_kernel;
 mod zcore_plan;
+mod zcore_rows;
 mod zcore_sample;
 mod zcore_search;
+mod zcore_stability;
 
 pub use draws::DrawPlan;
 pub use duplicates::{
@@ -34,3 +36,5 @@ pub use labelloop_index::Metric;
 pub use rank::{Selected, rank_by_score};
 pub use uniqueness::uniqueness;
 pub use zcore::{Initial, ZCoreParams, ZCoreScores, ZCoreValidParams};
+pub use zcore_rows::ZCoreRows;
+pub use zcore_stability::ZCoreStability;

@@ -1,11 +1,7 @@
-use labelloop_core::{Progress, Seed, Silent};
+use labelloop_core::{Progress, Silent};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use crate::draws::{Draw, draw};
-use crate::stacked::Stacked;
-use crate::zcore_kernel::Penalty;
-use crate::zcore_plan::{Scorer, Work};
 use crate::{DrawPlan, ParamError, Result, Selected, rank_by_score};
 
 /// Guard of the normalisation against division by zero, as in the reference.
@@ -172,12 +168,7 @@ impl ZCoreValidParams {
         labelled: ArrayView2<'_, f32>,
         progress: &dyn Progress,
     ) -> Result<ZCoreScores> {
-        let rows = Stacked::new(candidates, labelled)?;
-        let scorer = Scorer::new(&rows, self.work(self.0.n_draws));
-        let stats = scorer.stats();
-        let seed = Seed::new(self.0.seed).stream("zcore-draw");
-        let draws = |i: usize| draw(seed, i as u64, self.0.n_dims, &stats);
-        self.run(&scorer, rows.n_scored(), self.0.n_draws, draws, progress)
+        self.lay_out(candidates, labelled)?.score(self.0.seed, progress)
     }
 
     /// Scores every row by an explicit list of draws; `n_draws`, `n_dims` and `seed` count for nothing but
@@ -187,45 +178,8 @@ impl ZCoreValidParams {
     /// Those of [`score`](Self::score), and of a plan that does not fit the rows.
     pub fn score_plan(&self, rows: ArrayView2<'_, f32>, plan: &DrawPlan) -> Result<ZCoreScores> {
         let none = Array2::zeros((0, rows.ncols()));
-        let rows = Stacked::new(rows, none.view())?;
-        let draws = plan.draws(rows.n_columns())?;
-        let scorer = Scorer::new(&rows, self.work(draws.len()));
-        self.run(&scorer, rows.n_scored(), draws.len(), |i| draws[i].clone(), &Silent)
-    }
-
-    fn work(&self, n_draws: usize) -> Work {
-        let ZCoreParams { n_dims, n_neighbours, exponent, eps, .. } = self.0;
-        Work { n_draws, n_dims, n_neighbours, penalty: Penalty { exponent, eps } }
-    }
-
-    fn run(
-        &self,
-        scorer: &Scorer<'_>,
-        n_scored: usize,
-        n_draws: usize,
-        draw: impl Fn(usize) -> Draw + Sync,
-        progress: &dyn Progress,
-    ) -> Result<ZCoreScores> {
-        let mut raw = self.initial(n_scored);
-        let n_draws = if n_scored == 0 { 0 } else { n_draws };
-        for start in (0..n_draws).step_by(scorer.batch()) {
-            progress.step("zcore", start as u64, n_draws as u64)?;
-            let draws: Vec<Draw> = (start..n_draws.min(start + scorer.batch())).map(&draw).collect();
-            // Sums are taken in the order of draws, whatever the number of threads.
-            for (row, change) in scorer.updates(&draws).into_iter().flatten() {
-                raw[row as usize] += change;
-            }
-        }
-        progress.step("zcore", n_draws as u64, n_draws as u64)?;
-        Ok(ZCoreScores::from_raw(raw))
-    }
-
-    pub(crate) fn initial(&self, n: usize) -> Vec<f64> {
-        let seed = Seed::new(self.0.seed).stream("zcore-initial");
-        match self.0.initial {
-            Initial::Zero => vec![0.0; n],
-            Initial::Uniform => (0..n as u64).map(|row| seed.unit(row)).collect(),
-        }
+        let valid = Self(ZCoreParams { n_draws: plan.dims.nrows().max(1), ..self.0.clone() });
+        valid.lay_out(rows, none.view())?.score_plan(plan, &Silent)
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Work {
 
 /// Rows made ready for draws.
 pub(crate) struct Scorer<'a> {
-    rows: &'a Stacked<'a>,
+    rows: Stacked<'a>,
     work: Work,
     ready: Ready,
 }
@@ -58,26 +58,35 @@ impl Searched {
 
 impl<'a> Scorer<'a> {
     /// Lays the rows out for the way that is cheaper.
-    pub(crate) fn new(rows: &'a Stacked<'a>, work: Work) -> Self {
+    pub(crate) fn new(rows: Stacked<'a>, work: Work) -> Self {
         match coded_pays(rows.n_rows(), rows.n_columns(), work) {
             true => Self::coded(rows, work, Level::new()),
             false => Self::plain(rows, work),
         }
     }
 
-    fn plain(rows: &'a Stacked<'a>, work: Work) -> Self {
-        Self { rows, work, ready: Ready::Plain(Columns::of(rows)) }
+    fn plain(rows: Stacked<'a>, work: Work) -> Self {
+        Self { ready: Ready::Plain(Columns::of(&rows)), rows, work }
     }
 
-    fn coded(rows: &'a Stacked<'a>, work: Work, level: Level) -> Self {
-        Self { rows, work, ready: Ready::Coded(Searched::new(rows, level)) }
+    fn coded(rows: Stacked<'a>, work: Work, level: Level) -> Self {
+        Self { ready: Ready::Coded(Searched::new(&rows, level)), rows, work }
+    }
+
+    /// Rows that get scores.
+    pub(crate) fn n_scored(&self) -> usize {
+        self.rows.n_scored()
+    }
+
+    pub(crate) fn n_columns(&self) -> usize {
+        self.rows.n_columns()
     }
 
     /// Statistics of each column over all rows.
     pub(crate) fn stats(&self) -> Vec<ColumnStats> {
         match &self.ready {
             Ready::Plain(columns) => columns.stats(),
-            Ready::Coded(searched) => searched.codes.stats(self.rows),
+            Ready::Coded(searched) => searched.codes.stats(&self.rows),
         }
     }
 
@@ -120,7 +129,7 @@ impl<'a> Scorer<'a> {
                 let scan = Scan { columns, n_scored: self.rows.n_scored() };
                 points.par_iter().map(|point| scan.winner(point)).collect()
             }
-            Ready::Coded(searched) => searched.search(self.rows).winners(points),
+            Ready::Coded(searched) => searched.search(&self.rows).winners(points),
         }
     }
 
@@ -131,7 +140,7 @@ impl<'a> Scorer<'a> {
                 let scan = Scan { columns, n_scored: self.rows.n_scored() };
                 points.par_iter().zip(left_out).map(|(point, out)| scan.nearest(point, *out, k)).collect()
             }
-            Ready::Coded(searched) => searched.search(self.rows).nearest(points, left_out, k),
+            Ready::Coded(searched) => searched.search(&self.rows).nearest(points, left_out, k),
         }
     }
 
@@ -173,9 +182,8 @@ mod tests {
     }
 
     fn updates_agree(first: ArrayView2<'_, f32>, second: ArrayView2<'_, f32>, work: Work, level: Level) {
-        let stacked = Stacked::new(first, second).unwrap();
-        let plain = Scorer::plain(&stacked, work);
-        let coded = Scorer::coded(&stacked, work, level);
+        let plain = Scorer::plain(Stacked::new(first, second).unwrap(), work);
+        let coded = Scorer::coded(Stacked::new(first, second).unwrap(), work, level);
         let stats = plain.stats();
         assert_eq!(stats, coded.stats());
         let draws: Vec<Draw> =

@@ -82,7 +82,8 @@ impl ZCoreNeighbours {
 
     /// What raw scores start from.
     pub fn start(&self) -> Result<Vec<f64>> {
-        Ok(self.run.params.check()?.initial(self.run.n_scored as usize))
+        let valid = self.run.params.check()?;
+        Ok(valid.params().initial.scores(valid.params().seed, self.run.n_scored as usize))
     }
 
     /// Gain of the winner and losses around it.
