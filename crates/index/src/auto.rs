@@ -26,7 +26,7 @@ pub struct AutoIndex {
 
 #[derive(Debug, Clone)]
 enum Inner {
-    Exact(ExactIndex),
+    Exact(Box<ExactIndex>),
     Hnsw(Box<HnswIndex>),
 }
 
@@ -67,7 +67,7 @@ impl AutoIndex {
         }
         let inner = match plan.method {
             Method::Hnsw => Inner::Hnsw(Box::new(params.build(pool, metric, progress)?)),
-            _ => Inner::Exact(ExactIndex::new(pool, metric)?),
+            _ => Inner::Exact(Box::new(ExactIndex::new(pool, metric)?)),
         };
         Ok(Self { plan, inner })
     }
@@ -87,7 +87,7 @@ impl AutoIndex {
 
     fn index(&self) -> &dyn NeighbourIndex {
         match &self.inner {
-            Inner::Exact(index) => index,
+            Inner::Exact(index) => index.as_ref(),
             Inner::Hnsw(index) => index.as_ref(),
         }
     }

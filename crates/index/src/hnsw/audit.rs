@@ -71,7 +71,7 @@ mod tests {
     fn line() -> Codes {
         let pool = array![[0.0], [1.0], [2.0], [3.0], [4.0]];
         let norms = norms(pool.view());
-        Grid::fit(pool.view(), &norms, Metric::L2).encode(pool.view(), &norms)
+        Grid::fit(pool.view(), &norms, Metric::L2).encode(pool.view(), &norms).0
     }
 
     #[test]

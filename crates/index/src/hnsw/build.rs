@@ -1,7 +1,6 @@
-use labelloop_core::{Progress, Seed};
+use labelloop_core::Progress;
 use rayon::prelude::*;
 
-use super::HnswParams;
 use super::codes::Codes;
 use super::links::Links;
 use super::walk::Walker;
@@ -18,9 +17,8 @@ type Span = (u32, u32);
 /// The nodes of a batch look for neighbours in the graph as it was before the batch and among the lower nodes of the
 /// batch itself, which are compared with one by one: so none misses what it would have found had they come singly, all
 /// can look at once, and the graph is the same on any number of threads.
-pub(crate) fn build(codes: &Codes, params: &HnswParams, progress: &dyn Progress) -> Result<Links> {
+pub(crate) fn link(codes: &Codes, links: &mut Links, width: usize, progress: &dyn Progress) -> Result<()> {
     let n_nodes = codes.len();
-    let mut links = Links::new(n_nodes, params.n_links, Seed::new(params.seed));
     for start in (0..n_nodes).step_by(BATCH) {
         progress.step("index", start as u64, n_nodes as u64)?;
         let batch = start as u32..n_nodes.min(start + BATCH) as u32;
@@ -29,10 +27,7 @@ pub(crate) fn build(codes: &Codes, params: &HnswParams, progress: &dyn Progress)
             .into_par_iter()
             .map_init(
                 || Walker::new(n_nodes),
-                |walker, node| {
-                    Newcomer { codes, links: &links, start: batch.start, node, width: params.build_beam }
-                        .propose(walker)
-                },
+                |walker, node| Newcomer { codes, links, start: batch.start, node, width }.propose(walker),
             )
             .collect();
         for (node, layers) in batch.clone().zip(&proposals) {
@@ -40,11 +35,11 @@ pub(crate) fn build(codes: &Codes, params: &HnswParams, progress: &dyn Progress)
                 links.set(level, node, &ends(spans));
             }
         }
-        link_back(codes, &mut links, batch.clone(), &proposals);
-        raise_entry(&mut links, batch);
+        link_back(codes, links, batch.clone(), &proposals);
+        raise_entry(links, batch);
     }
     progress.step("index", n_nodes as u64, n_nodes as u64)?;
-    Ok(links)
+    Ok(())
 }
 
 /// A node that looks for its place in the graph.

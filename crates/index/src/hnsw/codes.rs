@@ -8,8 +8,10 @@ use crate::metric::norm;
 const LANES: usize = 16;
 /// Rows that the grid is laid out by; they are spread evenly over the pool.
 const SAMPLE: usize = 2000;
-/// Deviations this many times beyond nearly all others are cut off, lest one stray row coarsen the grid for all.
+/// Rows this many times farther out than 99 of 100 are off the grid, lest a few strays coarsen it for all.
 const REACH: f64 = 4.0;
+/// Room beyond what the sample shows.
+const ROOM: f64 = 1.25;
 
 /// Where the points of a grid of whole numbers lie among the vectors.
 ///
@@ -53,9 +55,9 @@ impl Grid {
             sample.iter().map(|row| grid.place(slice(pool, *row), norms[*row])).collect();
         grid.centre = (0..n_dims).map(|d| median(points.iter().map(|point| point[d]).collect())).collect();
         let centre = &grid.centre;
-        let from_centre =
-            |point: &[f64]| -> Vec<f64> { point.iter().zip(centre).map(|(x, c)| (x - c).abs()).collect() };
-        grid.step = 2.0 * reach(points.iter().flat_map(|point| from_centre(point))) / max_code;
+        let farthest =
+            |point: &Vec<f64>| point.iter().zip(centre).fold(0.0, |far: f64, (x, c)| far.max((x - c).abs()));
+        grid.step = 2.0 * ROOM * reach(points.iter().map(farthest)) / max_code;
         grid
     }
 
@@ -64,19 +66,24 @@ impl Grid {
         self.centre.len().next_multiple_of(LANES)
     }
 
-    /// All rows of the pool on the grid.
-    pub(crate) fn encode(&self, pool: ArrayView2<'_, f32>, norms: &[f64]) -> Codes {
+    /// All rows of the pool on the grid, and those that lie off it.
+    pub(crate) fn encode(&self, pool: ArrayView2<'_, f32>, norms: &[f64]) -> (Codes, Vec<u32>) {
         let stride = self.stride();
         let mut codes = vec![0; pool.nrows() * stride];
-        codes.par_chunks_mut(stride).enumerate().for_each(|(row, code)| {
-            let point = self.place(slice(pool, row), norms[row]);
-            self.round(&point, code);
-        });
-        Codes { arch: pulp::Arch::new(), stride, codes }
+        let strays = codes
+            .par_chunks_mut(stride)
+            .enumerate()
+            .filter_map(|(row, code)| {
+                let is_on = self.round(&self.place(slice(pool, row), norms[row]), code);
+                let is_short = self.metric != Metric::Dot || norms[row] <= self.longest;
+                (!(is_on && is_short)).then_some(row as u32)
+            })
+            .collect();
+        (Codes { arch: pulp::Arch::new(), stride, codes }, strays)
     }
 
-    /// One query on the grid.
-    pub(crate) fn encode_query(&self, query: &[f32], query_norm: f64, code: &mut Vec<i16>) {
+    /// One query on the grid; false where it lies so far off that distances from there mean nothing.
+    pub(crate) fn encode_query(&self, query: &[f32], query_norm: f64, code: &mut Vec<i16>) -> bool {
         code.clear();
         code.resize(self.stride(), 0);
         let mut point = match self.metric {
@@ -85,13 +92,22 @@ impl Grid {
             Metric::Cosine | Metric::L2 => self.place(query, query_norm),
         };
         point.resize(self.centre.len(), 0.0);
-        self.round(&point, code);
+        self.round(&point, code)
     }
 
-    /// How far the distance of two codes may be from that of their vectors, in steps: half a step for each coordinate
-    /// of each. Vectors beyond the grid are not bound by it.
+    /// How far the distance of two codes may be from that of their vectors, in steps: for each of them half a step in
+    /// every coordinate, and as far as it may lie off the grid.
     pub(crate) fn slack(&self) -> f64 {
-        (self.centre.len() as f64).sqrt()
+        2.0 * (self.half_steps() + self.margin())
+    }
+
+    fn half_steps(&self) -> f64 {
+        0.5 * (self.centre.len() as f64).sqrt()
+    }
+
+    /// How far off the grid a vector may lie, in steps, to be taken to lie at its edge.
+    fn margin(&self) -> f64 {
+        self.half_steps()
     }
 
     /// A row of the pool in the space of the graph.
@@ -108,11 +124,16 @@ impl Grid {
         }
     }
 
-    fn round(&self, point: &[f64], code: &mut [i16]) {
+    /// Writes the closest point of the grid; false where that is not close.
+    fn round(&self, point: &[f64], code: &mut [i16]) -> bool {
+        let mut off = 0.0;
         for ((code, x), centre) in code.iter_mut().zip(point).zip(&self.centre) {
             let steps = (x - centre) / self.step + 0.5 * self.max_code;
-            *code = steps.round().clamp(0.0, self.max_code) as i16;
+            let on_grid = steps.clamp(0.0, self.max_code);
+            off += (steps - on_grid) * (steps - on_grid);
+            *code = on_grid.round() as i16;
         }
+        off <= self.margin() * self.margin()
     }
 }
 
@@ -187,14 +208,14 @@ fn scaled(row: &[f32], length: f64) -> Vec<f64> {
     row.iter().map(|x| f64::from(*x) / length).collect()
 }
 
-/// The largest number, or a multiple of what nearly all stay below; 1 where there is none but 0.
+/// The largest number, or a multiple of what 99 of 100 stay below; 1 where there is none but 0.
 fn reach(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.filter(|value| 0.0 < *value).collect();
     if values.is_empty() {
         return 1.0;
     }
     let most = values.iter().copied().fold(0.0, f64::max);
-    let nearly_all = values.len() * 999 / 1000;
+    let nearly_all = values.len() * 99 / 100;
     let (_, usual, _) = values.select_nth_unstable_by(nearly_all, f64::total_cmp);
     most.min(REACH * *usual)
 }
@@ -228,7 +249,8 @@ mod tests {
     fn laid_out(pool: &Array2<f32>, metric: Metric) -> (Grid, Codes) {
         let norms = norms(pool.view());
         let grid = Grid::fit(pool.view(), &norms, metric);
-        let codes = grid.encode(pool.view(), &norms);
+        let (codes, strays) = grid.encode(pool.view(), &norms);
+        assert_eq!(strays, Vec::<u32>::new());
         (grid, codes)
     }
 
@@ -253,6 +275,21 @@ mod tests {
             assert!((1..5).all(|row| codes.of(row) == codes.of(0)) && 0.0 < grid.step, "{metric:?}");
         }
         assert_eq!(laid_out(&Array2::zeros((0, 3)), Metric::L2).1.len(), 0);
+    }
+
+    #[test]
+    fn rows_and_queries_far_off_the_grid_are_named() {
+        let mut pool = Array2::from_shape_fn((3000, 2), |(i, j)| ((i * (j + 3)) % 97) as f32);
+        pool[[1700, 1]] = 1e9;
+        let lengths = norms(pool.view());
+        for metric in [Metric::Dot, Metric::L2] {
+            let grid = Grid::fit(pool.view(), &lengths, metric);
+            assert_eq!(grid.encode(pool.view(), &lengths).1, [1700], "{metric:?}");
+            let mut code = Vec::new();
+            assert!(grid.encode_query(&[30.0, 40.0], 50.0, &mut code));
+            // Under the inner product the length of a query changes nothing.
+            assert_eq!(grid.encode_query(&[3e8, 4e8], 5e8, &mut code), metric == Metric::Dot);
+        }
     }
 
     #[test]

@@ -1,10 +1,8 @@
 use ndarray::ArrayView2;
 
 use super::audit;
-use super::links::Links;
 use super::{HnswIndex, HnswParams};
 use crate::{Metric, NeighbourIndex, Result, RowFilter};
-use labelloop_core::Seed;
 
 /// First bytes of a file; the line ends tell of a transfer as text.
 const MAGIC: [u8; 8] = *b"LLHNSW\r\n";
@@ -163,27 +161,27 @@ impl HnswIndex {
         };
         params.check()?;
         reader.expect_pool(pool)?;
-        let (exact, grid, nodes, codes) = Self::lay_out(pool, metric)?;
-        let mut links = Links::new(nodes.len(), params.n_links, Seed::new(params.seed));
+        let mut index = Self::unlinked(pool, metric, &params)?;
         reader.at = HEAD - 4;
-        let entry = reader.number("entry node", nodes.len().saturating_sub(1))?;
-        links.set_entry(entry);
+        let links = &mut index.links;
+        let (n_nodes, last) = (links.n_nodes(), links.n_nodes().saturating_sub(1));
+        links.set_entry(reader.number("entry node", last)?);
         reader.at = HEAD + DIGEST;
-        for node in 0..nodes.len() as u32 {
+        for node in 0..n_nodes as u32 {
             for level in 0..=links.level(node) {
-                let list = reader.list("link", links.capacity(level), nodes.len().saturating_sub(1))?;
+                let list = reader.list("link", links.capacity(level), last)?;
                 links.set(level, node, &list);
             }
         }
-        let n_rows = exact.n_rows();
+        let n_rows = index.n_rows();
         let deleted = reader.list("deleted row", n_rows, n_rows.saturating_sub(1))?;
         reader.expect_end()?;
         if let Some(pair) = deleted.windows(2).find(|pair| pair[1] <= pair[0]) {
             return Err(IndexFileError::Order { found: pair[1], after: pair[0] }.into());
         }
-        let alive = RowFilter::from_rows(n_rows, &deleted)?.not();
-        let orphans = audit::orphans(&links);
-        Ok(Self { params, exact, grid, nodes, codes, links, orphans, alive })
+        index.alive = RowFilter::from_rows(n_rows, &deleted)?.not();
+        index.orphans = audit::orphans(&index.links);
+        Ok(index)
     }
 }
 

@@ -1,4 +1,4 @@
-use labelloop_core::Progress;
+use labelloop_core::{Progress, Seed};
 use ndarray::ArrayView2;
 
 use super::audit;
@@ -21,7 +21,8 @@ const REBUILD_SHARE: f64 = 1.0 / 3.0;
 /// the definition, ties by lower row. A search falls back to the exact scan wherever that is cheaper (small pools, few
 /// allowed rows) and for every query whose walk finds fewer rows than were asked for, so an answer is always full.
 ///
-/// Rows that are equal share a node. Rows that no path leads to are looked at with every query. Building and searching
+/// Rows that are equal share a node. Rows that no path leads to, and those far from all others, are looked at with every
+/// query; a query far from all rows is answered by the exact scan. Building and searching
 /// compare whole numbers, so graph and answers are the same on any number of threads and on any machine.
 ///
 /// ```
@@ -48,6 +49,8 @@ pub struct HnswIndex {
     pub(super) nodes: Nodes,
     pub(super) codes: Codes,
     pub(super) links: Links,
+    /// Rows that lie off the grid, ascending.
+    pub(super) strays: Vec<u32>,
     /// Nodes that no path leads to.
     pub(super) orphans: Vec<u32>,
     /// Rows that were not deleted.
@@ -67,6 +70,8 @@ pub struct Audit {
     pub n_links: usize,
     /// Nodes that no path of the lowest layer leads to from the entry, and that are scanned with every query instead.
     pub n_orphans: usize,
+    /// Rows so far from all others that they are compared with every query.
+    pub n_strays: usize,
     /// Rows deleted.
     pub n_deleted: usize,
 }
@@ -78,28 +83,36 @@ impl HnswIndex {
         params: &HnswParams,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let (exact, grid, nodes, codes) = Self::lay_out(pool, metric)?;
-        let mut links = build::build(&codes, params, progress)?;
-        let orphans = audit::mend(&codes, &mut links);
-        let alive = RowFilter::all(exact.n_rows());
-        Ok(Self { params: params.clone(), exact, grid, nodes, codes, links, orphans, alive })
+        let mut index = Self::unlinked(pool, metric, params)?;
+        build::link(&index.codes, &mut index.links, params.build_beam, progress)?;
+        index.orphans = audit::mend(&index.codes, &mut index.links);
+        Ok(index)
     }
 
     /// All but the graph: the rows, their codes, and which rows share a node.
-    pub(super) fn lay_out(
-        pool: ArrayView2<'_, f32>,
-        metric: Metric,
-    ) -> Result<(ExactIndex, Grid, Nodes, Codes)> {
+    pub(super) fn unlinked(pool: ArrayView2<'_, f32>, metric: Metric, params: &HnswParams) -> Result<Self> {
         if pool.nrows() > MAX_ROWS {
             return Err(IndexError::TooManyRows { found: pool.nrows(), expected: MAX_ROWS });
         }
         let exact = ExactIndex::new(pool, metric)?;
         let norms = norms(exact.pool());
         let grid = Grid::fit(exact.pool(), &norms, metric);
-        let codes = grid.encode(exact.pool(), &norms);
+        let (codes, strays) = grid.encode(exact.pool(), &norms);
         let nodes = Nodes::group(&codes);
         let codes = if nodes.len() == codes.len() { codes } else { codes.pick(&nodes.first_rows()) };
-        Ok((exact, grid, nodes, codes))
+        let links = Links::new(nodes.len(), params.n_links, Seed::new(params.seed));
+        let alive = RowFilter::all(exact.n_rows());
+        Ok(Self {
+            params: params.clone(),
+            exact,
+            grid,
+            nodes,
+            codes,
+            links,
+            strays,
+            orphans: Vec::new(),
+            alive,
+        })
     }
 
     /// How it was built, and how wide it searches.
@@ -142,6 +155,7 @@ impl HnswIndex {
             n_layers: self.links.levels().iter().max().map_or(0, |top| usize::from(*top) + 1),
             n_links: (0..n_nodes as u32).map(|node| self.links.of(0, node).len()).sum(),
             n_orphans: audit::orphans(&self.links).len(),
+            n_strays: self.strays.len(),
             n_deleted: self.exact.n_rows() - self.alive.count(),
         }
     }

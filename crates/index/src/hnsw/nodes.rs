@@ -72,7 +72,7 @@ mod tests {
     fn equal_rows_share_a_node_and_nodes_are_in_the_order_of_rows() {
         let pool = array![[5.0, 1.0], [0.0, 2.0], [5.0, 1.0], [-3.0, 0.0], [0.0, 2.0], [5.0, 1.0]];
         let norms = norms(pool.view());
-        let codes = Grid::fit(pool.view(), &norms, Metric::L2).encode(pool.view(), &norms);
+        let codes = Grid::fit(pool.view(), &norms, Metric::L2).encode(pool.view(), &norms).0;
         let nodes = Nodes::group(&codes);
         assert_eq!(nodes.first_rows(), [0, 1, 3]);
         assert_eq!((nodes.rows(0), nodes.rows(1), nodes.rows(2)), (&[0, 2, 5][..], &[1, 4][..], &[3][..]));

@@ -113,7 +113,9 @@ impl Search<'_> {
         let HnswIndex { exact, grid, codes, links, orphans, .. } = self.index;
         // The queries are in standard layout, so their rows are slices.
         let query = query.to_slice().unwrap_or(&[]);
-        grid.encode_query(query, query_norm, code);
+        if !grid.encode_query(query, query_norm, code) {
+            return Vec::new();
+        }
         let entry = walker.descend(codes, links, code, 0);
         walker.search(codes, links, code, 0, &[entry], self.width);
         walker.add(codes, code, orphans);
@@ -133,8 +135,11 @@ impl Search<'_> {
         ranked
     }
 
-    /// The rows found that may be among the k closest of them, as the distance of codes is only nearly that of vectors.
+    /// The rows found that may be among the k closest of them, as the distance of codes is only nearly that of vectors;
+    /// and those off the grid.
     fn candidates(&self, walker: &Walker) -> Vec<u32> {
+        let HnswIndex { grid, nodes, strays, .. } = self.index;
+        let is_allowed = |row: &u32| self.filter.is_none_or(|filter| filter.contains(*row as usize));
         let mut rows: Vec<u32> = Vec::new();
         let mut limit = f64::INFINITY;
         for (squared, node) in walker.found() {
@@ -142,12 +147,13 @@ impl Search<'_> {
             if limit < distance {
                 break;
             }
-            let of_node = self.index.nodes.rows(node).iter().copied();
-            rows.extend(of_node.filter(|row| self.filter.is_none_or(|f| f.contains(*row as usize))));
+            let of_node = nodes.rows(node).iter().filter(|row| strays.binary_search(row).is_err());
+            rows.extend(of_node.filter(|row| is_allowed(row)));
             if self.k <= rows.len() && limit.is_infinite() {
-                limit = distance + 2.0 * self.index.grid.slack();
+                limit = distance + 2.0 * grid.slack();
             }
         }
+        rows.extend(strays.iter().filter(|row| is_allowed(row)));
         rows
     }
 }

@@ -200,9 +200,17 @@ fn one_row_far_away_does_not_coarsen_the_grid() {
     pool.row_mut(7).fill(1e30);
     pool.row_mut(8).fill(-f32::MAX);
     let index = build(&pool, Metric::L2);
+    assert_eq!((index.audit().n_strays, index.strays.clone()), (2, vec![7, 8]));
     let queries = rows(&pool, ..40);
     let truth = index.exact.search(queries, 5, None).unwrap();
     assert!(recall(&index.walk(queries, 5, 64, None).unwrap(), &truth) > 0.95);
+    let far = array![[1e20, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]];
+    assert_eq!(index.walk(far.view(), 5, 8, None).unwrap(), index.exact.search(far.view(), 5, None).unwrap());
+    // The longest rows have the largest inner products; the graph need not know them.
+    let dot = build(&pool.mapv(|x| x.clamp(-1e6, 1e6)), Metric::Dot);
+    assert_eq!(dot.audit().n_strays, 2);
+    let all = dot.walk(queries, 5, 64, None).unwrap();
+    assert!(recall(&all, &dot.exact.search(queries, 5, None).unwrap()) > 0.95);
 }
 
 #[test]

@@ -134,7 +134,7 @@ mod tests {
     fn line() -> (Codes, Links) {
         let pool = Array2::from_shape_fn((10, 1), |(i, _)| i as f32);
         let norms = norms(pool.view());
-        let codes = Grid::fit(pool.view(), &norms, Metric::L2).encode(pool.view(), &norms);
+        let codes = Grid::fit(pool.view(), &norms, Metric::L2).encode(pool.view(), &norms).0;
         let mut links = Links::with_levels(vec![0; 10], 2);
         for node in 0..10u32 {
             let near: Vec<u32> =
