@@ -8,6 +8,7 @@
 //! | `coco_cases` | many small problems in one process, for the differential test against pycocotools |
 //! | `nuscenes_eval` | nuScenes' protocol on a generated set as large as its validation set |
 //! | `overlap3`, `overlap3_peers.py` | overlaps of cuboids, nanoseconds a pair; the same pairs by shapely and OpenCV |
+//! | `hnsw`, `hnsw_peers.py` | neighbours along a graph and by scanning; recall and queries a CPU second beside hnswlib, usearch and faiss |
 //! | `peers.py` | runs the other evaluators and ours in turn on the same files and prints the table |
 //!
 //! `docs/benchmarks.md` holds what they said.

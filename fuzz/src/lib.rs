@@ -5,6 +5,7 @@ mod evaluation;
 mod files;
 mod kitti_rows;
 pub mod mutation;
+mod neighbours;
 mod nuscenes;
 mod points;
 mod rows;
@@ -12,6 +13,7 @@ mod rows;
 pub use evaluation::{coco_pair, evaluate};
 pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_studio, voc, yolo};
 pub use kitti_rows::kitti_rows;
+pub use neighbours::neighbour_graph;
 pub use nuscenes::nuscenes;
 pub use points::{point_bin, point_las, point_pcd};
 pub use rows::{coco_detections, coco_labels};
@@ -20,7 +22,7 @@ pub use rows::{coco_detections, coco_labels};
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 17] = [
+pub const BODIES: [(&str, Body); 18] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -38,4 +40,5 @@ pub const BODIES: [(&str, Body); 17] = [
     ("point_bin", point_bin),
     ("point_pcd", point_pcd),
     ("point_las", point_las),
+    ("neighbour_graph", neighbour_graph),
 ];

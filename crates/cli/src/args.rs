@@ -310,10 +310,22 @@ pub(crate) struct SelectArgs {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum NeighborMethod {
-    /// Whatever is fastest; today the exact scan.
+    /// Whatever is faster, the building of a graph included.
     Auto,
     /// The exact scan.
     Exact,
+    /// Along a graph: approximate.
+    Hnsw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum MetricArg {
+    /// Cosine of the angle.
+    Cosine,
+    /// Inner product.
+    Dot,
+    /// Euclidean distance.
+    L2,
 }
 
 #[derive(Debug, Args)]
@@ -328,12 +340,27 @@ pub(crate) struct NeighborsArgs {
     /// Where the row numbers go, queries x K.
     #[arg(long, value_name = "IDS.npy")]
     pub(crate) out: PathBuf,
-    /// Where the similarities go.
+    /// Where the similarities go; distances under l2.
     #[arg(long, value_name = "S.npy")]
     pub(crate) scores: Option<PathBuf>,
     /// How to search.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) method: NeighborMethod,
+    /// How closeness is measured.
+    #[arg(long, value_enum, default_value = "cosine")]
+    pub(crate) metric: MetricArg,
+    /// The graph of the pool: read where the file exists, else built and written there.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) index: Option<PathBuf>,
+    /// Candidates that a walk along the graph keeps: more find more and take longer.
+    #[arg(long, value_name = "N")]
+    pub(crate) beam: Option<usize>,
+    /// Rows of the pool that may come back.
+    #[arg(long, value_name = "IDS.npy")]
+    pub(crate) allowed: Option<PathBuf>,
+    /// Ask so many queries exactly as well, and say what share of the true neighbours was found.
+    #[arg(long, value_name = "N")]
+    pub(crate) audit: Option<usize>,
 }
 
 #[derive(Debug, Args)]
