@@ -45,6 +45,18 @@ pub enum ParamError {
     /// An inner product, which is no distance.
     #[error("metric is dot: expected cosine or l2, as a radius needs a distance")]
     NotADistance,
+    /// A number that leaves nothing to do.
+    #[error("{what} is 0: expected at least 1")]
+    AtLeastOne {
+        /// The parameter.
+        what: &'static str,
+    },
+    /// A tolerance that no shift can be compared with.
+    #[error("tolerance is {found}: expected a finite number of at least 0")]
+    Tolerance {
+        /// The value found.
+        found: f64,
+    },
     /// A selection by nothing.
     #[error("there are 0 objectives: expected at least 1")]
     NoObjectives,
@@ -167,6 +179,16 @@ pub enum CoresetError {
     /// A partial result at fault.
     #[error(transparent)]
     Partial(#[from] PartialError),
+    /// A row number beyond the rows.
+    #[error("{what} names row {found}: expected a row below {expected}")]
+    RowOutOfRange {
+        /// Who names it.
+        what: &'static str,
+        /// The number found.
+        found: usize,
+        /// Rows there are.
+        expected: usize,
+    },
     /// More pairs than the caller has room for.
     #[error("more than {expected} pairs are near-duplicates: expected at most as many, or ask for groups")]
     TooManyPairs {

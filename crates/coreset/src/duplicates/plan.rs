@@ -57,8 +57,9 @@ fn walk_cost(tree: &Tree, exact: &Exact<'_>, listing: bool) -> f64 {
         })
         .collect();
     let sum = |of: fn(&Counting<'_, '_>) -> u64| counts.iter().map(of).sum::<u64>() as f64;
-    let near = if listing { 0.0 } else { sum(|c| c.near) / sum(|c| c.checked).max(1.0) };
-    let candidates = sum(|c| c.candidates) * (1.0 - near) * exact.cost();
+    // Where rows are only linked, candidates that hang together already are not checked: most of them, once some are near.
+    let linked = !listing && sum(|c| c.near) > 0.0;
+    let candidates = sum(|c| c.candidates) * if linked { LINKED } else { exact.cost() };
     let walk = sum(|c| c.nodes) * NODE + sum(|c| c.leaves) * LEAF_SCAN + candidates;
     walk * n_leaves as f64 / n_sampled as f64
 }
@@ -67,7 +68,9 @@ fn walk_cost(tree: &Tree, exact: &Exact<'_>, listing: bool) -> f64 {
 const NODE: f64 = 150.0;
 /// Nanoseconds of 64 points against 64.
 const LEAF_SCAN: f64 = 64.0 * 40.0;
-/// Candidates of a leaf that are checked to learn how many of them are near.
+/// Nanoseconds of finding that two rows hang together already.
+const LINKED: f64 = 10.0;
+/// Candidates of a leaf that are checked to learn whether any of them are near.
 const N_CHECKED: u64 = 256;
 
 struct Counting<'a, 'rows> {

@@ -1,8 +1,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::methods;
+use super::methods::{IsolationParams, KMeansPlusPlusParams, KMeansSelectParams, KMedoidsSelectParams};
 use super::{KCenterParams, Objective, RandomParams, Setting, UniquenessParams};
-use crate::{ParamError, Result, ZCoreParams};
+use crate::{OutlierParams, ParamError, RepresentativenessParams, Result, TypiClustParams, ZCoreParams};
 
 /// Every method that rows can be selected by, each with its parameters.
 ///
@@ -36,6 +37,20 @@ pub enum Method {
     /// ZCore given what is labelled: [`ZCoreParams`], whose seed is that of the selection. The gain is the raw score;
     /// with weights, its height above the lowest times the weight.
     Zcore(ZCoreParams),
+    /// How alone a row is, on a scale that one outlier cannot spoil: [`IsolationParams`].
+    Isolation(IsolationParams),
+    /// The row nearest to each of k means: [`KMeansSelectParams`].
+    KMeans(KMeansSelectParams),
+    /// Drawn by squared distance to what is known: [`KMeansPlusPlusParams`].
+    KMeansPlusPlus(KMeansPlusPlusParams),
+    /// The medoids of k clusters: [`KMedoidsSelectParams`].
+    KMedoids(KMedoidsSelectParams),
+    /// The farthest out, among rows and labelled rows: [`OutlierParams`].
+    Outlier(OutlierParams),
+    /// The nearest to the middle of clusters of rows and labelled rows: [`RepresentativenessParams`].
+    Representativeness(RepresentativenessParams),
+    /// The most typical row of the largest cluster without labels: [`TypiClustParams`].
+    Typiclust(TypiClustParams),
 }
 
 impl Method {
@@ -63,6 +78,13 @@ impl Method {
             Method::Random(_) => "random",
             Method::Uniqueness(_) => "uniqueness",
             Method::Zcore(_) => "zcore",
+            Method::Isolation(_) => "isolation",
+            Method::KMeans(_) => "k-means",
+            Method::KMeansPlusPlus(_) => "k-means-plus-plus",
+            Method::KMedoids(_) => "k-medoids",
+            Method::Outlier(_) => "outlier",
+            Method::Representativeness(_) => "representativeness",
+            Method::Typiclust(_) => "typiclust",
         }
     }
 
@@ -73,6 +95,13 @@ impl Method {
             Method::Random(RandomParams::default()),
             Method::Uniqueness(UniquenessParams::default()),
             Method::Zcore(ZCoreParams::default()),
+            Method::Isolation(IsolationParams::default()),
+            Method::KMeans(KMeansSelectParams::default()),
+            Method::KMeansPlusPlus(KMeansPlusPlusParams::default()),
+            Method::KMedoids(KMedoidsSelectParams::default()),
+            Method::Outlier(OutlierParams::default()),
+            Method::Representativeness(RepresentativenessParams::default()),
+            Method::Typiclust(TypiClustParams::default()),
         ]
     }
 
@@ -84,6 +113,13 @@ impl Method {
         match self {
             Method::KCenter(_) | Method::Random(_) | Method::Uniqueness(_) => Ok(()),
             Method::Zcore(params) => params.check().map(|_| ()),
+            Method::Isolation(_) => Ok(()),
+            Method::KMeans(params) => params.check(),
+            Method::KMeansPlusPlus(_) => Ok(()),
+            Method::KMedoids(params) => params.check(),
+            Method::Outlier(params) => params.check().map(|_| ()),
+            Method::Representativeness(params) => params.check(),
+            Method::Typiclust(params) => params.check(),
         }
     }
 
@@ -94,6 +130,13 @@ impl Method {
             Method::Random(params) => params.start(setting),
             Method::Uniqueness(params) => params.start(setting),
             Method::Zcore(params) => methods::zcore::start(params, setting, seed),
+            Method::Isolation(params) => params.start(setting),
+            Method::KMeans(params) => params.start(setting),
+            Method::KMeansPlusPlus(params) => params.start(setting),
+            Method::KMedoids(params) => params.start(setting),
+            Method::Outlier(params) => params.start(setting),
+            Method::Representativeness(params) => params.start(setting),
+            Method::Typiclust(params) => params.start(setting),
         }
     }
 }

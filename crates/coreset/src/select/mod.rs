@@ -20,6 +20,7 @@ mod selection;
 pub use candidates::Candidates;
 pub use method::Method;
 pub use methods::{FixedScore, KCenterParams, RandomParams, UniquenessParams};
+pub use methods::{IsolationParams, KMeansPlusPlusParams, KMeansSelectParams, KMedoidsSelectParams};
 pub use mixture::{Balance, Term};
 pub use objective::{Gains, Objective, Setting};
 pub use params::{Search, SelectParams, SelectValidParams, Weighted};

@@ -71,6 +71,13 @@ pub enum Reason {
         /// What ranks rows within the cluster.
         score: f64,
     },
+    /// By chance, the more likely the farther.
+    Drawn {
+        /// Distance to the nearest known row.
+        distance: f64,
+        /// That row.
+        nearest: Known,
+    },
     /// By a score that does not depend on the other picks.
     Score {
         /// What was scored.
@@ -143,6 +150,12 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "best of cluster {cluster} by {score:.4}; {size} rows are in it, {known} of them known"
+                )
+            }
+            Reason::Drawn { distance, nearest } => {
+                write!(
+                    f,
+                    "drawn by squared distance; {nearest}, the nearest of all known, is at {distance:.4}"
                 )
             }
             Reason::Score { name, score, place, of } => {
