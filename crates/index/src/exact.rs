@@ -1,23 +1,67 @@
-use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, CowArray, Ix2, Slice};
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::checks::checked_norms;
+use crate::exact_codes::Codes;
+use crate::exact_prefilter::{Counts, Prefilter};
+use crate::exact_scan::{Batch, Rows, Scan, slice_of};
+use crate::exact_space::Space;
+use crate::kernel::{CODE_ROWS, Kernel};
+use crate::metric::Scorer;
 use crate::shortlist::Shortlist;
 use crate::{IndexError, Metric, NeighbourIndex, Neighbours, Result, Role, RowFilter};
 
-/// Queries of one block; blocks are what threads share out, and a block never depends on their number.
-const QUERY_BLOCK: usize = 64;
-/// Pool rows of one matrix product; its result stays in the second-level cache.
-const POOL_BLOCK: usize = 1024;
+/// Queries of one task at most: enough that laying rows out for them costs little beside the products.
+const MOST_QUERIES: usize = 1024;
+/// Queries and rows of one task at least, where there are many threads.
+const FEWEST_QUERIES: usize = 192;
+const FEWEST_ROWS: usize = 4096;
+/// Dimensions above which sums of codes could overflow 32 bits.
+const MOST_CODED_DIMS: usize = 1 << 16;
+
+/// Whether a search asks 8-bit codes of the rows before it computes products.
+///
+/// Codes give an upper bound on how close a row can be, at a third of the cost of the product, and only rows whose bound is high
+/// enough are looked at. No answer depends on them.
+///
+/// ```
+/// use labelloop_index::{ExactIndex, Metric, UseCodes};
+/// use ndarray::Array2;
+///
+/// let pool = Array2::from_shape_fn((600, 20), |(i, j)| ((i * 7 + j * j * 3) % 101) as f32 - 50.0);
+/// let plain = ExactIndex::new(pool.view(), Metric::L2)?.with_codes(UseCodes::Never);
+/// let coded = ExactIndex::new(pool.view(), Metric::L2)?.with_codes(UseCodes::Always);
+/// assert_eq!(plain.search(pool.view(), 5, None)?, coded.search(pool.view(), 5, None)?);
+/// # Ok::<(), labelloop_index::IndexError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UseCodes {
+    /// Where they are expected to save more than it costs to make them: from [`ExactIndex::CODES_FROM_QUERIES`] queries at
+    /// once, or after [`ExactIndex::prepare`]; with rows, columns and allowed rows enough, and k not too many of them.
+    #[default]
+    Auto,
+    /// Wherever they can be had.
+    Always,
+    /// Not at all: least memory.
+    Never,
+}
 
 /// Exact nearest neighbours by scanning every allowed row.
 ///
 /// A blocked f32 matrix product finds the rows that may be among the k closest; its rounding error is bounded, and all
 /// rows within that bound are scored again in f64 with a fixed order of additions. So the answer is that of the plain
-/// definition in f64, equal rows get equal scores, and neither blocks, threads nor filters can change it.
+/// definition in f64, equal rows get equal scores, and neither blocks, threads, machines nor filters can change it.
 ///
-/// Search takes O(queries x rows x dimensions) time and O(queries x k + threads x blocks) memory beside the pool.
+/// Before that, large batches ask 8-bit codes of the rows which ones the product is worth computing of ([`UseCodes`]); the codes
+/// bound a row's score from above, so this loses nothing either.
+///
+/// Search takes O(queries x rows x dimensions) time and O(queries x k + threads x blocks) memory beside the pool; codes take a
+/// quarter of the pool's memory.
 ///
 /// ```
 /// use labelloop_index::{ExactIndex, Metric, RowFilter};
@@ -38,9 +82,16 @@ pub struct ExactIndex {
     pool: Array2<f32>,
     norms: Vec<f64>,
     metric: Metric,
+    space: Box<Space>,
+    kernel: Kernel,
+    codes: OnceLock<Box<Codes>>,
+    use_codes: UseCodes,
 }
 
 impl ExactIndex {
+    /// Queries of one search from which [`UseCodes::Auto`] makes codes.
+    pub const CODES_FROM_QUERIES: usize = 512;
+
     /// Holds a copy of the rows of `pool` (shape: rows x dimensions). A pool of no rows is fine.
     ///
     /// # Errors
@@ -52,7 +103,16 @@ impl ExactIndex {
         }
         let pool = pool.as_standard_layout().into_owned();
         let norms = checked_norms(pool.view(), metric, Role::Pool)?;
-        Ok(Self { pool, norms, metric })
+        let space = Box::new(Space::new(pool.view(), &norms, metric));
+        Ok(Self {
+            pool,
+            norms,
+            metric,
+            space,
+            kernel: Kernel::detect(),
+            codes: OnceLock::new(),
+            use_codes: UseCodes::default(),
+        })
     }
 
     /// The k closest allowed rows of each query (shape: queries x dimensions), closest first, ties by lower row.
@@ -70,28 +130,32 @@ impl ExactIndex {
         allowed: Option<&RowFilter>,
     ) -> Result<Neighbours> {
         let rows = self.allowed_rows(allowed)?;
-        if queries.ncols() != self.pool.ncols() {
-            return Err(IndexError::DimensionMismatch {
-                found: queries.ncols(),
-                expected: self.pool.ncols(),
-            });
-        }
-        let queries = queries.as_standard_layout();
-        let query_norms = checked_norms(queries.view(), self.metric, Role::Query)?;
-        let scan = Scan::new(self, rows, k);
-        let blocks: Vec<Vec<(f64, u32)>> = (0..queries.nrows().div_ceil(QUERY_BLOCK))
-            .into_par_iter()
-            .map(|b| {
-                let range = b * QUERY_BLOCK..queries.nrows().min((b + 1) * QUERY_BLOCK);
-                scan.block(queries.slice_axis(Axis(0), Slice::from(range.clone())), &query_norms[range])
-            })
-            .collect();
-        let shape = (queries.nrows(), scan.k);
+        let (queries, norms) = self.checked_queries(queries)?;
+        let k = k.min(rows.len());
+        let shape = (queries.nrows(), k);
+        let search = Search { queries, norms, k, allowed, rows };
+        let found = if k == 0 { Vec::new() } else { self.found(&search) };
         let (mut ids, mut scores) = (Array2::zeros(shape), Array2::zeros(shape));
-        for ((id, score), found) in ids.iter_mut().zip(&mut scores).zip(blocks.into_iter().flatten()) {
+        for ((id, score), found) in ids.iter_mut().zip(&mut scores).zip(found.into_iter().flatten()) {
             (*id, *score) = (found.1, found.0 as f32);
         }
         Ok(Neighbours { ids, scores })
+    }
+
+    /// Says whether searches ask codes. [`UseCodes::Auto`] unless told.
+    #[must_use]
+    pub fn with_codes(mut self, use_codes: UseCodes) -> Self {
+        self.use_codes = use_codes;
+        self
+    }
+
+    /// Makes the codes now, so that searches of few queries use them too. O(rows x dimensions).
+    ///
+    /// Does nothing under [`UseCodes::Never`], and where rows are too long for codes.
+    pub fn prepare(&self) {
+        if self.use_codes != UseCodes::Never && self.pool.ncols() <= MOST_CODED_DIMS {
+            self.coded();
+        }
     }
 
     /// The rows held, in standard layout.
@@ -104,15 +168,127 @@ impl ExactIndex {
         &self.norms
     }
 
-    fn allowed_rows(&self, allowed: Option<&RowFilter>) -> Result<Vec<usize>> {
-        match allowed {
-            None => Ok((0..self.pool.nrows()).collect()),
-            Some(filter) => {
-                filter.check_len(self.pool.nrows())?;
-                Ok(filter.rows().collect())
-            }
-        }
+    fn allowed_rows(&self, allowed: Option<&RowFilter>) -> Result<Rows> {
+        let Some(filter) = allowed else { return Ok(Rows::All(self.pool.nrows())) };
+        filter.check_len(self.pool.nrows())?;
+        Ok(Rows::Some(filter.rows().map(|row| row as u32).collect()))
     }
+
+    /// Queries in standard layout, with their lengths.
+    fn checked_queries(&self, queries: ArrayView2<'_, f32>) -> Result<(Array2<f32>, Vec<f64>)> {
+        if queries.ncols() != self.pool.ncols() {
+            return Err(IndexError::DimensionMismatch {
+                found: queries.ncols(),
+                expected: self.pool.ncols(),
+            });
+        }
+        let queries = queries.as_standard_layout().into_owned();
+        let norms = checked_norms(queries.view(), self.metric, Role::Query)?;
+        Ok((queries, norms))
+    }
+
+    /// Exactly k neighbours of each query.
+    fn found(&self, search: &Search<'_>) -> Vec<Vec<(f64, u32)>> {
+        let keyed = self.space.keyed(search.queries.view(), &search.norms);
+        let scan = Scan { kernel: self.kernel, space: &self.space, vectors: self.space.rows(&self.pool) };
+        let codes = self.codes_for(search);
+        let prefilter = codes.map(|codes| Prefilter { scan, codes, allowed: search.allowed });
+        let n_rows = if prefilter.is_some() { self.pool.nrows() } else { search.rows.len() };
+        let (queries_of, positions_of) = tasks(keyed.rows.nrows(), n_rows);
+        let parts: Vec<(Vec<Shortlist>, Counts)> = queries_of
+            .par_iter()
+            .flat_map(|range| positions_of.par_iter().map(move |positions| (range, positions)))
+            .map(|(range, positions)| {
+                let mut batch = Batch::new(&keyed, range.clone(), search.k);
+                let counts = match &prefilter {
+                    Some(prefilter) => prefilter.run(&mut batch, positions.clone()),
+                    None => {
+                        scan.run(&mut batch, &search.rows, positions.clone());
+                        Counts::default()
+                    }
+                };
+                (batch.lists, counts)
+            })
+            .collect();
+        let lists: Vec<Shortlist> = parts.chunks(positions_of.len().max(1)).flat_map(merged).collect();
+        let queries = (0..search.queries.nrows()).map(|i| (slice_of(&search.queries, i), search.norms[i]));
+        let all: Vec<_> = lists.into_iter().zip(queries).collect();
+        all.into_par_iter().map(|(list, (query, norm))| self.exact(list, query, norm, search.k)).collect()
+    }
+
+    /// The codes, if this search is to ask them.
+    fn codes_for(&self, search: &Search<'_>) -> Option<&Codes> {
+        let (n_rows, n_dims) = self.pool.dim();
+        let asked = match self.use_codes {
+            UseCodes::Never => false,
+            UseCodes::Always => true,
+            UseCodes::Auto => {
+                let made = self.codes.get().is_some() || Self::CODES_FROM_QUERIES <= search.queries.nrows();
+                // Below these, products cost hardly more than asking.
+                let large = 4096 <= n_rows && 64 <= n_dims && search.k <= n_rows / 64;
+                // Codes are read of all rows, products computed of the allowed ones only.
+                made && large && 2 * n_rows <= 5 * search.rows.len()
+            }
+        };
+        (asked && n_dims <= MOST_CODED_DIMS).then(|| self.coded())
+    }
+
+    fn coded(&self) -> &Codes {
+        self.codes.get_or_init(|| Box::new(Codes::new(&self.space, self.space.rows(&self.pool))))
+    }
+
+    /// Scores the shortlist by the definition, in f64, and keeps the k closest.
+    fn exact(&self, list: Shortlist, query: &[f32], query_norm: f64, k: usize) -> Vec<(f64, u32)> {
+        let sign = if self.metric.higher_is_closer() { -1.0 } else { 1.0 };
+        let scorer = Scorer::new(self.metric, query, query_norm);
+        let mut found: Vec<(f64, u32)> = list
+            .finish()
+            .map(|row| {
+                let at = row as usize;
+                (scorer.score(slice_of(&self.pool, at), self.norms[at]), row)
+            })
+            .collect();
+        found.sort_unstable_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)).then(a.1.cmp(&b.1)));
+        found.truncate(k);
+        found
+    }
+}
+
+/// A search that fits its index.
+struct Search<'a> {
+    queries: Array2<f32>,
+    norms: Vec<f64>,
+    k: usize,
+    allowed: Option<&'a RowFilter>,
+    /// The rows allowed.
+    rows: Rows,
+}
+
+/// What several parts of the rows had to offer to the same queries, taken together.
+fn merged(parts: &[(Vec<Shortlist>, Counts)]) -> Vec<Shortlist> {
+    let Some((first, rest)) = parts.split_first() else { return Vec::new() };
+    let mut all = first.0.clone();
+    for (part, _) in rest {
+        all.iter_mut().zip(part).for_each(|(list, other)| list.merge(other.clone()));
+    }
+    all
+}
+
+/// Ranges of queries and of rows, each pair of which is a task of its own.
+///
+/// Which they are depends on the number of threads, but no answer depends on them.
+fn tasks(n_queries: usize, n_rows: usize) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+    let n_threads = rayon::current_num_threads();
+    let n_batches =
+        n_queries.div_ceil(MOST_QUERIES).max(n_threads.min(n_queries.div_ceil(FEWEST_QUERIES))).max(1);
+    let n_parts = n_threads.div_ceil(n_batches).min(n_rows.div_ceil(FEWEST_ROWS)).max(1);
+    (split(n_queries, n_batches), split(n_rows, n_parts))
+}
+
+fn split(n: usize, parts: usize) -> Vec<Range<usize>> {
+    // Ranges begin where a group of codes does.
+    let size = n.div_ceil(parts).next_multiple_of(CODE_ROWS);
+    (0..n.div_ceil(size.max(1))).map(|i| i * size..n.min((i + 1) * size)).collect()
 }
 
 impl NeighbourIndex for ExactIndex {
@@ -136,108 +312,4 @@ impl NeighbourIndex for ExactIndex {
     ) -> Result<Neighbours> {
         ExactIndex::search(self, queries, k, allowed)
     }
-}
-
-/// One search over the allowed rows.
-struct Scan<'a> {
-    metric: Metric,
-    k: usize,
-    /// Row number in the pool of each row of `vectors`.
-    rows: Vec<usize>,
-    vectors: CowArray<'a, f32, Ix2>,
-    norms: Vec<f64>,
-    max_norm: f64,
-    /// Whether no product of the pool's rows can overflow or underflow f32 with queries of like size.
-    tame: bool,
-}
-
-impl<'a> Scan<'a> {
-    fn new(index: &'a ExactIndex, rows: Vec<usize>, k: usize) -> Self {
-        let all = rows.len() == index.pool.nrows();
-        let vectors: CowArray<'a, f32, Ix2> =
-            if all { index.pool.view().into() } else { index.pool.select(Axis(0), &rows).into() };
-        let norms: Vec<f64> = rows.iter().map(|row| index.norms[*row]).collect();
-        let max_norm = norms.iter().copied().fold(0.0, f64::max);
-        let tame = norms.iter().all(|n| *n == 0.0 || is_tame(*n));
-        Self { metric: index.metric, k: k.min(rows.len()), rows, vectors, norms, max_norm, tame }
-    }
-
-    /// Exactly `k` neighbours for each query of the block, one query after the other.
-    fn block(&self, queries: ArrayView2<'_, f32>, query_norms: &[f64]) -> Vec<(f64, u32)> {
-        let mut lists: Vec<Shortlist> =
-            query_norms.iter().map(|n| Shortlist::new(self.k, self.slack(*n))).collect();
-        let mut products = Array2::<f32>::zeros((queries.nrows(), POOL_BLOCK));
-        for start in (0..self.rows.len()).step_by(POOL_BLOCK) {
-            let end = self.rows.len().min(start + POOL_BLOCK);
-            let vectors = self.vectors.slice_axis(Axis(0), Slice::from(start..end));
-            let mut products = products.slice_axis_mut(Axis(1), Slice::from(..end - start));
-            general_mat_mul(1.0, &queries, &vectors.t(), 0.0, &mut products);
-            for (list, row) in lists.iter_mut().zip(products.rows()) {
-                for (offset, product) in row.iter().enumerate() {
-                    list.offer(self.key(*product, start + offset), (start + offset) as u32);
-                }
-            }
-        }
-        let queries = queries.rows().into_iter().zip(query_norms);
-        lists
-            .into_iter()
-            .zip(queries)
-            .flat_map(|(list, (query, norm))| self.exact(list, query, *norm))
-            .collect()
-    }
-
-    /// The f32 number that ranks a row for a query: higher is closer.
-    #[inline]
-    fn key(&self, product: f32, position: usize) -> f32 {
-        match self.metric {
-            Metric::Cosine => product / self.norms[position] as f32,
-            Metric::Dot => product,
-            Metric::L2 => {
-                let norm = self.norms[position] as f32;
-                2.0 * product - norm * norm
-            }
-        }
-    }
-
-    /// How far apart two keys must be for their order to be certain.
-    ///
-    /// The error of a product of length d is at most `d u |q| |x|` with the unit roundoff `u = 2^-24` (Higham,
-    /// Accuracy and Stability of Numerical Algorithms, section 3.1); twice that for two keys, and a few roundings more
-    /// for the norms.
-    fn slack(&self, query_norm: f64) -> f64 {
-        if !(self.tame && (query_norm == 0.0 || is_tame(query_norm))) {
-            return f64::INFINITY;
-        }
-        let size = match self.metric {
-            Metric::Cosine => query_norm,
-            Metric::Dot => query_norm * self.max_norm,
-            Metric::L2 => 2.0 * query_norm * self.max_norm + self.max_norm * self.max_norm,
-        };
-        (self.vectors.ncols() + 12) as f64 * f64::from(f32::EPSILON) * size + 1e-30
-    }
-
-    /// Scores the shortlist by the definition, in f64, and keeps the k closest.
-    fn exact(&self, list: Shortlist, query: ArrayView1<'_, f32>, query_norm: f64) -> Vec<(f64, u32)> {
-        let sign = if self.metric.higher_is_closer() { -1.0 } else { 1.0 };
-        let mut found: Vec<(f64, usize)> = list
-            .finish()
-            .map(|position| {
-                let position = position as usize;
-                let score = match (query.as_slice(), self.vectors.row(position).as_slice()) {
-                    (Some(q), Some(x)) => self.metric.score_slices(q, x, query_norm, self.norms[position]),
-                    // Both arrays are in standard layout, so their rows are slices.
-                    _ => f64::NAN,
-                };
-                (score, self.rows[position])
-            })
-            .collect();
-        found.sort_unstable_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)).then(a.1.cmp(&b.1)));
-        found.truncate(self.k);
-        found.into_iter().map(|(score, row)| (score, row as u32)).collect()
-    }
-}
-
-/// Whether products with numbers of this size stay well inside the range of f32.
-fn is_tame(norm: f64) -> bool {
-    (1e-9..=1e9).contains(&norm)
 }

@@ -2,17 +2,25 @@
 ///
 /// Two keys whose order is certain differ by more than `slack`. A row is dropped only when its key is below the k-th
 /// best key seen by more than that, so the k truly best rows are always among those kept.
+#[derive(Debug, Clone)]
 pub(crate) struct Shortlist {
     k: usize,
     slack: f64,
     floor: f32,
     limit: usize,
+    /// Rows kept when the floor was last raised.
+    settled: usize,
     kept: Vec<(f32, u32)>,
 }
 
 impl Shortlist {
     pub(crate) fn new(k: usize, slack: f64) -> Self {
-        Self { k, slack, floor: f32::NEG_INFINITY, limit: 4 * k + 64, kept: Vec::new() }
+        Self { k, slack, floor: f32::NEG_INFINITY, limit: 2 * k + 32, settled: 0, kept: Vec::new() }
+    }
+
+    /// Keys below this are of no interest.
+    pub(crate) fn floor(&self) -> f32 {
+        self.floor
     }
 
     /// Offers a row. A key that is not a number is kept, as nothing is known about it.
@@ -26,10 +34,24 @@ impl Shortlist {
         }
     }
 
+    /// Takes in what another part of the rows had to offer.
+    pub(crate) fn merge(&mut self, other: Shortlist) {
+        for (key, row) in other.kept {
+            self.offer(key, row);
+        }
+    }
+
     /// The rows that may be among the k best, in no particular order.
     pub(crate) fn finish(mut self) -> impl Iterator<Item = u32> {
         self.prune();
         self.kept.into_iter().map(|(_, row)| row)
+    }
+
+    /// Raises the floor where enough rows have come since the last time to make it worth the while.
+    pub(crate) fn refresh(&mut self) {
+        if self.settled + 1 + self.k / 8 <= self.kept.len() {
+            self.prune();
+        }
     }
 
     fn prune(&mut self) {
@@ -42,9 +64,9 @@ impl Shortlist {
         self.kept.retain(|(key, _)| !(*key < floor));
         // Many equal rows cannot be pruned; looking again only when there are twice as many keeps this linear.
         self.limit = self.limit.max(2 * self.kept.len());
+        self.settled = self.kept.len();
     }
 }
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -74,14 +74,8 @@ impl HnswIndex {
                 |(walker, code), i| search.answer(queries.row(i), norms[i], walker, code),
             )
             .collect();
-        let mut found =
-            Neighbours { ids: Array2::zeros((answers.len(), k)), scores: Array2::zeros((answers.len(), k)) };
         let short: Vec<usize> = (0..answers.len()).filter(|i| answers[*i].len() < k).collect();
-        for (i, answer) in answers.iter().enumerate().filter(|(_, answer)| answer.len() == k) {
-            for (j, (score, row)) in answer.iter().enumerate() {
-                (found.ids[[i, j]], found.scores[[i, j]]) = (*row, *score as f32);
-            }
-        }
+        let mut found = table(&answers, k);
         if !short.is_empty() {
             let exact = self.exact.search(queries.select(Axis(0), &short).view(), k, filter)?;
             for (from, to) in short.into_iter().enumerate() {
@@ -91,6 +85,18 @@ impl HnswIndex {
         }
         Ok(found)
     }
+}
+
+/// One row for each answer, zeros where it is short.
+fn table(answers: &[Ranked], k: usize) -> Neighbours {
+    let shape = (answers.len(), k);
+    let (mut ids, mut scores) = (Array2::zeros(shape), Array2::zeros(shape));
+    for (i, answer) in answers.iter().enumerate() {
+        for (j, (score, row)) in answer.iter().enumerate() {
+            (ids[[i, j]], scores[[i, j]]) = (*row, *score as f32);
+        }
+    }
+    Neighbours { ids, scores }
 }
 
 /// What all queries of one search share.

@@ -300,8 +300,6 @@ fn is_right(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
-
     #[test]
     fn answers_are_full_ordered_and_scored_by_the_definition(
         seed in 0u64..1000, n_rows in 1usize..400, n_dims in 1usize..20, k in 1usize..30, width in 1usize..60, coarse in any::<bool>(),
