@@ -47,7 +47,8 @@ fn main() -> anyhow::Result<()> {
         dims: Array2::read_npy(File::open(&args.dims)?)?,
         points: Array2::read_npy(File::open(&args.points)?)?,
     };
-    let params = |n_draws| ZCoreParams { n_draws, n_neighbours: args.neighbours, ..Default::default() }.check();
+    let params =
+        |n_draws| ZCoreParams { n_draws, n_neighbours: args.neighbours, ..Default::default() }.check();
     let checked = Slice::from(..args.checked.min(plan.dims.nrows()));
     let first = DrawPlan {
         dims: plan.dims.slice_axis(Axis(0), checked).to_owned(),

@@ -17,7 +17,7 @@ const CELLS: usize = 1024;
 const SAMPLE: usize = 4096;
 /// Bytes of codes that all draws visit before the next ones come: rows of that many stay in a shared cache as codes and,
 /// four times the size, as numbers.
-const BLOCK_BYTES: usize = 2048 * 1024;
+const BLOCK_BYTES: usize = 4096 * 1024;
 /// Rows coded together.
 const TILE: usize = 64;
 /// Columns coded together: one line of the cache holds as many numbers.

@@ -16,6 +16,9 @@ const PLAIN_BATCH: usize = 256;
 /// Bytes that the neighbours found for a batch may take.
 const BATCH_BYTES: usize = 512 * 1024 * 1024;
 
+/// Columns of one block whose codes fit into a second-level cache.
+const NEAR_COLUMNS: usize = 64;
+
 /// What is to be scored.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Work {
@@ -100,9 +103,10 @@ impl<'a> Scorer<'a> {
 
     /// What each draw adds to the scores.
     pub(crate) fn updates(&self, draws: &[Draw]) -> Vec<Update> {
-        // Draws that share a column follow one another, so that its numbers stay in the nearest cache.
+        // Draws whose columns lie close together follow one another, so that codes stay in the nearest caches.
+        let column = |i: usize, at: usize| draws[i].get(at).map_or(0, |(column, _)| *column);
         let mut order: Vec<usize> = (0..draws.len()).collect();
-        order.sort_unstable_by_key(|i| (draws[*i].first().map(|(column, _)| *column), *i));
+        order.sort_unstable_by_key(|i| (column(*i, 1) / NEAR_COLUMNS, column(*i, 0), *i));
         let draws: Vec<Draw> = order.iter().map(|i| draws[*i].clone()).collect();
         // Where there are rows, every draw has a winner.
         let winners: Vec<u32> = self.winners(&draws).into_iter().flatten().map(|(_, row)| row).collect();

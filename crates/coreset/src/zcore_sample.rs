@@ -6,11 +6,13 @@ use rayon::prelude::*;
 use crate::draws::Draw;
 use crate::stacked::Stacked;
 
-/// Rows of the sample, where there are many more of them.
+/// How many times fewer rows the sample has, unless there are very many.
+const FEWER: usize = 24;
+/// Rows of the sample, where there are very many.
 const SAMPLE: usize = 8192;
 /// A sample of less would say nothing.
-const LEAST: usize = 256;
-/// Numbers are compared in runs of this many, which every width of vectors divides.
+const LEAST: usize = 128;
+/// Every width of vectors divides this.
 const RUN: usize = 64;
 
 /// Columns filled together.
@@ -27,7 +29,7 @@ pub(crate) struct Sample {
 impl Sample {
     pub(crate) fn new(rows: &Stacked<'_>) -> Self {
         let n_rows = rows.n_rows();
-        let len = (n_rows / 8).min(SAMPLE) / RUN * RUN;
+        let len = (n_rows / FEWER).min(SAMPLE) / RUN * RUN;
         let len = if len < LEAST { 0 } else { len };
         let picked: Vec<&[f32]> = (0..len).map(|i| rows.row(i * n_rows / len)).collect();
         let mut columns = vec![0.0; len * rows.n_columns()];
@@ -62,30 +64,27 @@ impl Sample {
     /// The smallest distances of the sample, ascending.
     #[inline(always)]
     fn closest<S: Simd>(&self, simd: S, draw: &Draw, closest: &mut [f32]) {
-        let mut distances = [0.0f32; RUN];
-        let last = closest.len() - 1;
-        for start in (0..self.len).step_by(RUN) {
-            distances.fill(0.0);
+        let (lanes, last) = (S::f32s::LEN, closest.len() - 1);
+        let mut ceiling = S::f32s::splat(simd, f32::INFINITY);
+        for start in (0..self.len).step_by(lanes) {
+            let mut distances = S::f32s::splat(simd, 0.0);
             for (column, at) in draw {
                 let from = column * self.len + start;
-                let (numbers, at) = (&self.columns[from..from + RUN], S::f32s::splat(simd, *at as f32));
-                let lanes = S::f32s::LEN;
-                for v in 0..RUN / lanes {
-                    let part = &mut distances[v * lanes..(v + 1) * lanes];
-                    let away = (S::f32s::from_slice(simd, &numbers[v * lanes..(v + 1) * lanes]) - at).abs();
-                    (S::f32s::from_slice(simd, part) + away).store_slice(part);
-                }
+                let numbers = S::f32s::from_slice(simd, &self.columns[from..from + lanes]);
+                distances += (numbers - S::f32s::splat(simd, *at as f32)).abs();
             }
-            let mut smallest = f32::INFINITY;
-            for distance in distances {
-                smallest = if distance < smallest { distance } else { smallest };
-            }
-            if smallest < closest[last] {
-                for distance in distances {
+            let closer = distances.simd_lt(ceiling);
+            if closer.any_true() {
+                let mut rows = closer.to_bitmask();
+                let distances = distances.as_slice();
+                while rows != 0 {
+                    let distance = distances[rows.trailing_zeros() as usize];
                     if distance < closest[last] {
                         insert(closest, distance);
                     }
+                    rows &= rows - 1;
                 }
+                ceiling = S::f32s::splat(simd, closest[last]);
             }
         }
     }
