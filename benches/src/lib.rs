@@ -10,6 +10,7 @@
 //! | `overlap3`, `overlap3_peers.py` | overlaps of cuboids, nanoseconds a pair; the same pairs by shapely and OpenCV |
 //! | `hnsw`, `hnsw_peers.py` | neighbours along a graph and by scanning; recall and queries a CPU second beside hnswlib, usearch and faiss |
 //! | `zcore_speed`, `zcore_peers.py` | ZCore's draws and whole runs; the reference in numpy on the same array and draws |
+//! | `neighbours`, `neighbours_peers.py` | exact neighbours, CPU seconds of a search beside faiss and scikit-learn |
 //! | `peers.py` | runs the other evaluators and ours in turn on the same files and prints the table |
 //!
 //! `docs/benchmarks.md` holds what they said.
