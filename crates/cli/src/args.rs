@@ -1,8 +1,12 @@
 //! The command line.
 
+mod zcore;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::zcore::{ZcoreArgs, ZcoreCommand, ZcoreMergeArgs, ZcoreParamsArgs};
 
 /// What to label next, did it help, can we trust the labels, when do we stop.
 #[derive(Debug, Parser)]
@@ -253,36 +257,6 @@ pub(crate) struct Iou3dArgs {
     /// Where rows of inter_bev, iou_bev, inter_vol, iou_3d go.
     #[arg(long, value_name = "OUT.npy")]
     pub(crate) out: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ZcoreArgs {
-    /// Embeddings, one row per sample, f32 or f64.
-    pub(crate) embeddings: PathBuf,
-    /// Where the scores go.
-    #[arg(long, value_name = "SCORES.npy")]
-    pub(crate) out: PathBuf,
-    /// Random draws.
-    #[arg(long, default_value_t = 10_000)]
-    pub(crate) draws: usize,
-    /// Dimensions per draw.
-    #[arg(long, default_value_t = 2)]
-    pub(crate) dims: usize,
-    /// Neighbours that a winner penalises.
-    #[arg(long, default_value_t = 100)]
-    pub(crate) neighbours: usize,
-    /// Exponent of the distance in the penalty.
-    #[arg(long, default_value_t = 4.0)]
-    pub(crate) exponent: f64,
-    /// Seed of the draws.
-    #[arg(long, default_value_t = 42)]
-    pub(crate) seed: u64,
-    /// Where scores start.
-    #[arg(long, value_enum, default_value = "zero")]
-    pub(crate) initial: InitialArg,
-    /// Score an explicit list of draws: {"dims": [[..]], "points": [[..]]}.
-    #[arg(long, value_name = "PLAN.json")]
-    pub(crate) plan: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -15,8 +15,10 @@ use arrow_schema::Schema;
 use labelloop_core::Seed;
 use labelloop_coreset::partial::wire::{METADATA_KEY, Wire, kind_of};
 use labelloop_coreset::partial::{
-    ColumnCounts, NeighbourLists, Partial, PartialError, Shard, TopRows, ZCoreNeighbours, ZCoreWinners, over,
+    ColumnCounts, Greedi, GreediParams, NeighbourLists, Partial, PartialError, Shard, TopRows,
+    ZCoreNeighbours, ZCoreWinners, over,
 };
+use labelloop_coreset::select::SelectParams;
 use labelloop_coreset::{CoresetError, Metric, ZCoreParams};
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -41,6 +43,7 @@ struct All {
     neighbours: Vec<ZCoreNeighbours>,
     lists: Vec<NeighbourLists>,
     top: Vec<TopRows>,
+    greedi: Vec<Greedi>,
 }
 
 fn all(seed: u64, n: usize, d: usize) -> All {
@@ -66,7 +69,10 @@ fn all(seed: u64, n: usize, d: usize) -> All {
     let lists = vec![before.clone(), over(&before, &shards).unwrap()];
     let mut top = TopRows::new(3);
     top.observe((&[5, 1, 2, 9], &[0.1, f64::INFINITY, -0.0, 0.0])).unwrap();
-    All { counts, winners, neighbours, lists, top: vec![TopRows::new(0), top] }
+    let params = GreediParams { n_parts: 3, ..GreediParams::new(SelectParams::default(), 4) };
+    let before = params.start_given(d, n as u32, rows(seed ^ 2, 2, d).view()).unwrap();
+    let greedi = vec![params.start(d, n as u32).unwrap(), before.clone(), over(&before, &shards).unwrap()];
+    All { counts, winners, neighbours, lists, top: vec![TopRows::new(0), top], greedi }
 }
 
 proptest! {
@@ -78,6 +84,7 @@ proptest! {
         all.neighbours.iter().for_each(survives);
         all.lists.iter().for_each(survives);
         all.top.iter().for_each(survives);
+        all.greedi.iter().for_each(survives);
     }
 
     #[test]

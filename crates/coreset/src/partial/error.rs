@@ -36,35 +36,19 @@ pub enum PartialError {
         /// The part.
         part: u32,
     },
-    /// A row that belongs to another part.
-    #[error("row {row} belongs to part {expected}: found in part {found}")]
-    Misplaced {
-        /// The row.
-        row: u32,
-        /// The part it came with.
+    /// A part of which rows are missing, or that has too many.
+    #[error("part {part} has {found} rows: expected {expected}")]
+    PartRows {
+        /// The part.
+        part: u32,
+        /// Rows found.
         found: u32,
-        /// The part it belongs to.
+        /// Rows expected.
         expected: u32,
-    },
-    /// A part that is not there.
-    #[error("{found} parts were seen: expected {expected}")]
-    PartMissing {
-        /// Parts seen.
-        found: usize,
-        /// Parts expected.
-        expected: usize,
     },
     /// A number of parts that rows cannot be dealt to.
     #[error("n_parts is 0: expected at least 1")]
     NoParts,
-    /// A step that belongs to another round.
-    #[error("round {found} is over: expected one before round {expected}")]
-    LastRound {
-        /// The round it is.
-        found: u32,
-        /// The first round that there is not.
-        expected: u32,
-    },
     /// Bytes that are no partial.
     #[error("a partial of {kind} cannot be read: {reason}")]
     Unreadable {

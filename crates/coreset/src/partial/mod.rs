@@ -10,9 +10,11 @@
 //! | [`ZCoreWinners`], then [`ZCoreNeighbours`] | 1 each | [`ZCoreScores`](crate::ZCoreScores) |
 //! | [`NeighbourLists`] | 1 | k nearest rows of each query |
 //! | [`TopRows`] | 1 | the k rows with the highest scores |
+//! | [`Greedi`] | 1, over whole parts | GreeDi: a greedy method over what it chose from each part |
 //!
 //! A partial that has seen nothing is also the order for its round: it is what goes out to the workers, and what comes back is
-//! the same type with rows in it.
+//! the same type with rows in it. With feature `arrow` each partial is also an Arrow record batch and bytes of the Arrow IPC format
+//! (module `wire`), and with feature `datafusion` an aggregate function of SQL (module `datafusion`).
 //!
 //! ```
 //! use labelloop_coreset::ZCoreParams;
@@ -40,7 +42,10 @@
 //! ```
 
 mod columns;
+#[cfg(feature = "datafusion")]
+pub mod datafusion;
 mod error;
+mod greedi;
 mod neighbours;
 mod search;
 mod shard;
@@ -52,6 +57,7 @@ mod zcore_neighbours;
 
 pub use columns::{ColumnCounts, ColumnTable};
 pub use error::PartialError;
+pub use greedi::{Greedi, GreediParams};
 pub use neighbours::NeighbourLists;
 pub use shard::{RowsSeen, Shard};
 pub use top::TopRows;

@@ -126,9 +126,10 @@ impl Partial for ZCoreWinners {
     fn observe(&mut self, shard: Shard<'_>) -> Result<()> {
         shard.expect_columns(self.run.n_columns)?;
         self.run.expect_numbers(&shard)?;
-        self.seen = self.seen.and(RowsSeen::of(&shard))?;
-        let searched = Searched::new(&shard, &self.draws, self.run.n_scored);
-        for (i, found) in searched.closest(&self.draws).into_iter().enumerate() {
+        let seen = self.seen.and(RowsSeen::of(&shard))?;
+        let found = Searched::new(shard, self.run.n_scored).closest(&self.draws)?;
+        self.seen = seen;
+        for (i, found) in found.into_iter().enumerate() {
             if let Some(found) = found {
                 self.offer(i, found);
             }

@@ -109,9 +109,10 @@ impl Partial for ZCoreNeighbours {
     fn observe(&mut self, shard: Shard<'_>) -> Result<()> {
         shard.expect_columns(self.run.n_columns)?;
         self.run.expect_numbers(&shard)?;
-        self.seen = self.seen.and(RowsSeen::of(&shard))?;
-        let searched = Searched::new(&shard, &self.points, self.run.n_scored);
-        let found = searched.nearest(&self.points, &self.winners, self.k());
+        let seen = self.seen.and(RowsSeen::of(&shard))?;
+        let searched = Searched::new(shard, self.run.n_scored);
+        let found = searched.nearest(&self.points, &self.winners, self.k())?;
+        self.seen = seen;
         found.into_iter().enumerate().for_each(|(draw, found)| self.offer(draw, found));
         Ok(())
     }

@@ -65,7 +65,16 @@ impl Wire for ColumnCounts {
             targets: [lower, upper],
             counters: [first, second],
         });
-        Ok(Self { round, seen, expected, columns: columns.collect() })
+        let columns: Vec<Counts> = columns.collect();
+        for (j, column) in columns.iter().enumerate() {
+            let n = |own: usize| column.counters[own].iter().map(|n| u64::from(*n)).sum::<u64>();
+            // Later rounds count only values that share the bits settled so far.
+            let fits = if round == 0 { n(0) == seen.n_rows } else { n(0) + n(1) <= seen.n_rows };
+            if !fits {
+                return Err(reader.at_fault("lower_n", j, "as many values as rows").into());
+            }
+        }
+        Ok(Self { round, seen, expected, columns })
     }
 }
 

@@ -25,12 +25,18 @@ pub(super) fn write(kind: &'static str, batch: &RecordBatch) -> Result<Vec<u8>> 
         writer.write(batch)?;
         writer.into_inner()
     };
-    let mut bytes = stream().map_err(|e| unreadable(kind, e))?;
-    let (length, sum) = (bytes.len() as u64, checksum(&bytes));
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&length.to_le_bytes());
-    bytes.extend_from_slice(&sum.to_le_bytes());
-    Ok(bytes)
+    Ok(seal(stream().map_err(|e| unreadable(kind, e))?))
+}
+
+/// Puts length and checksum behind an Arrow IPC stream, which another program may have written.
+///
+/// What it holds is checked by [`from_bytes`](super::Wire::from_bytes), sealed or not.
+pub fn seal(mut stream: Vec<u8>) -> Vec<u8> {
+    let (length, sum) = (stream.len() as u64, checksum(&stream));
+    stream.extend_from_slice(MAGIC);
+    stream.extend_from_slice(&length.to_le_bytes());
+    stream.extend_from_slice(&sum.to_le_bytes());
+    stream
 }
 
 pub(super) fn read(kind: &'static str, bytes: &[u8]) -> Result<RecordBatch> {
@@ -119,19 +125,13 @@ mod tests {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut forged = stream.to_vec();
                 forged[at] = value;
-                n_refused += usize::from(read("test", &with_trailer(forged)).is_err());
+                n_refused += usize::from(read("test", &seal(forged)).is_err());
             }
         }
         assert!(n_refused > 100, "{n_refused}");
         let twice = [stream, stream].concat();
-        assert!(read("test", &with_trailer(twice)).is_err());
-        assert!(read("test", &with_trailer(Vec::new())).is_err());
-    }
-
-    fn with_trailer(mut stream: Vec<u8>) -> Vec<u8> {
-        let (length, sum) = (stream.len() as u64, checksum(&stream));
-        stream.extend(MAGIC.iter().chain(&length.to_le_bytes()).chain(&sum.to_le_bytes()));
-        stream
+        assert!(read("test", &seal(twice)).is_err());
+        assert!(read("test", &seal(Vec::new())).is_err());
     }
 
     #[test]

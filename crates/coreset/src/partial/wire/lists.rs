@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::fields::{Reader, Writer};
 use super::{Wire, header};
 use crate::Result;
+use crate::partial::greedi::Chosen;
 use crate::partial::neighbours::by_closeness;
 use crate::partial::top::by_score;
-use crate::partial::{NeighbourLists, TopRows};
+use crate::partial::{Greedi, GreediParams, NeighbourLists, TopRows};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,6 +87,77 @@ impl Wire for NeighbourLists {
                 return Err(reader.at_fault("score", entry, "at most k scores, closest first").into());
             }
             partial.lists[entry] = list;
+        }
+        Ok(partial)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GreediHeader {
+    params: GreediParams,
+    n_columns: usize,
+    n_rows: u32,
+}
+
+/// One row for each part, and one without a part for the labelled rows.
+impl Wire for Greedi {
+    const KIND: &'static str = "greedi";
+
+    fn to_batch(&self) -> Result<RecordBatch> {
+        let labelled: Vec<f32> = self.labelled.iter().copied().collect();
+        let parts = || self.parts.iter();
+        Writer::new(Self::KIND)
+            .numbers::<UInt32Type>("part", std::iter::once(None).chain(parts().map(|(part, _)| Some(*part))))
+            .numbers::<UInt32Type>(
+                "n_rows",
+                std::iter::once(None).chain(parts().map(|(_, c)| Some(c.n_rows))),
+            )
+            .lists::<UInt32Type>(
+                "row",
+                std::iter::once(Vec::new()).chain(parts().map(|(_, c)| c.rows.clone())),
+            )
+            .lists::<Float32Type>(
+                "values",
+                std::iter::once(labelled).chain(parts().map(|(_, c)| c.values.clone())),
+            )
+            .batch(&GreediHeader {
+                params: self.params.clone(),
+                n_columns: self.n_columns,
+                n_rows: self.n_rows,
+            })
+    }
+
+    fn from_batch(batch: &RecordBatch) -> Result<Self> {
+        let GreediHeader { params, n_columns, n_rows } = header::read(Self::KIND, batch)?;
+        let reader = Reader::new(Self::KIND, batch);
+        let (parts, counts) =
+            (reader.numbers::<UInt32Type>("part")?, reader.numbers::<UInt32Type>("n_rows")?);
+        let (rows, values) = (reader.lists::<UInt32Type>("row")?, reader.lists::<Float32Type>("values")?);
+        if let Some(entry) = values.iter().position(|list| list.iter().any(|v| !v.is_finite())) {
+            return Err(reader.at_fault("values", entry, "finite numbers").into());
+        }
+        let mut found = parts.into_iter().zip(counts).zip(rows.into_iter().zip(values)).enumerate();
+        let labelled = match found.next() {
+            Some((_, ((None, None), (rows, labelled)))) if rows.is_empty() => labelled,
+            _ => return Err(reader.at_fault("part", 0, "the labelled rows, which are in no part").into()),
+        };
+        let shape = (labelled.len().checked_div(n_columns).unwrap_or(0), n_columns);
+        let labelled = Array2::from_shape_vec(shape, labelled);
+        let labelled = labelled.map_err(|_| reader.at_fault("values", 0, "whole rows"))?;
+        let mut partial = params.start_given(n_columns, n_rows, labelled.view())?;
+        for (entry, ((part, count), (rows, values))) in found {
+            let (Some(part), Some(count)) = (part, count) else {
+                return Err(reader.at_fault("part", entry, "a part and how many rows it has").into());
+            };
+            let fits = part < params.n_parts
+                && rows.len() <= params.k.min(count as usize)
+                && Some(values.len()) == rows.len().checked_mul(n_columns)
+                && rows.iter().all(|row| *row < n_rows && params.part_of(*row) == part);
+            let chosen = Chosen { n_rows: count, rows, values };
+            if !fits || partial.parts.insert(part, chosen).is_some() {
+                return Err(reader.at_fault("row", entry, "rows of the part with their values").into());
+            }
         }
         Ok(partial)
     }

@@ -25,6 +25,8 @@ mod zcore;
 
 use arrow_array::RecordBatch;
 
+pub use self::frame::seal;
+
 use super::{Partial, PartialError};
 use crate::Result;
 

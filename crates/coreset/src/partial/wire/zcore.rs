@@ -137,15 +137,21 @@ fn draws(
     points: Vec<Vec<f64>>,
     n_columns: usize,
 ) -> Result<Vec<Draw>> {
-    let dims = reader.lists::<UInt32Type>("dims")?.into_iter().zip(points).enumerate();
-    dims.map(|(i, (dims, point))| {
-        if dims.iter().any(|c| *c as usize >= n_columns) {
-            return Err(reader.at_fault("dims", i, "columns of the run").into());
-        }
-        if dims.len() != point.len() || !point.iter().all(|p| p.is_finite()) {
-            return Err(reader.at_fault(field, i, "a finite number for each column").into());
-        }
-        Ok(dims.into_iter().map(|c| c as usize).zip(point).collect())
-    })
-    .collect()
+    let all = reader.lists::<UInt32Type>("dims")?;
+    let n_dims = all.first().map_or(0, Vec::len);
+    let pairs = all.into_iter().zip(points).enumerate();
+    pairs
+        .map(|(i, (dims, point))| {
+            if dims.len() != n_dims {
+                return Err(reader.at_fault("dims", i, "as many columns as in the first draw").into());
+            }
+            if dims.iter().any(|c| *c as usize >= n_columns) {
+                return Err(reader.at_fault("dims", i, "columns of the run").into());
+            }
+            if dims.len() != point.len() || !point.iter().all(|p| p.is_finite()) {
+                return Err(reader.at_fault(field, i, "a finite number for each column").into());
+            }
+            Ok(dims.into_iter().map(|c| c as usize).zip(point).collect())
+        })
+        .collect()
 }
