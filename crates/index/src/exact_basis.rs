@@ -152,7 +152,7 @@ impl<'a> Trial<'a> {
     /// What a pair costs on average with codes of these numbers, where the product of a pair in a tile costs 1.
     ///
     /// Codes cost 0.36 of it, with 40 dimensions' worth of work that each pair takes beside them; the product of a pair alone,
-    /// which is needed where the bound reaches the floor, costs 6.
+    /// which is needed where the bound reaches the floor, costs 16.
     fn cost(&self, probes: &Array2<f64>, rows: &Array2<f64>) -> f64 {
         let square = |rows: &Array2<f64>| rows.map_axis(Axis(1), |row| row.dot(&row));
         let (left, right) = (square(probes), square(rows));
@@ -166,7 +166,7 @@ impl<'a> Trial<'a> {
             n_kept += usize::from(self.floors[i] <= product + self.known[[i, j]] + tail + coding);
         }
         let share = (probes.ncols() as f64 + 40.0) / self.sample.ncols() as f64;
-        0.36 * share + 6.0 * n_kept as f64 / products.len() as f64
+        0.36 * share + 16.0 * n_kept as f64 / products.len() as f64
     }
 }
 
