@@ -138,7 +138,8 @@ fn generated(args: &Args) -> Array2<f32> {
             false => i,
         };
         let cluster = if copies { 0 } else { chance.below(of as u64, 1000) };
-        let size = if planted { args.radius * sizes.unit(i as u64) / (d as f64).sqrt() } else { 0.0 };
+        let most = if copies { 0.4 * args.radius } else { args.radius };
+        let size = if planted { most * sizes.unit(i as u64) / (d as f64).sqrt() } else { 0.0 };
         for j in 0..d {
             let at = (of * d + j) as u64;
             let normal = between * centers.normal((cluster * d + j) as u64) + within * chance.normal(at);
