@@ -7,6 +7,7 @@ mod kitti_rows;
 pub mod mutation;
 mod neighbours;
 mod nuscenes;
+mod partials;
 mod points;
 mod rows;
 
@@ -15,6 +16,7 @@ pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_st
 pub use kitti_rows::kitti_rows;
 pub use neighbours::neighbour_graph;
 pub use nuscenes::nuscenes;
+pub use partials::partials;
 pub use points::{point_bin, point_las, point_pcd};
 pub use rows::{coco_detections, coco_labels};
 
@@ -22,7 +24,7 @@ pub use rows::{coco_detections, coco_labels};
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 18] = [
+pub const BODIES: [(&str, Body); 19] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -37,6 +39,7 @@ pub const BODIES: [(&str, Body); 18] = [
     ("label_studio", label_studio),
     ("fiftyone", fiftyone),
     ("nuscenes", nuscenes),
+    ("partials", partials),
     ("point_bin", point_bin),
     ("point_pcd", point_pcd),
     ("point_las", point_las),
