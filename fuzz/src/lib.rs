@@ -2,6 +2,7 @@
 
 mod bytes;
 mod evaluation;
+mod exact_neighbours;
 mod files;
 mod kitti_rows;
 pub mod mutation;
@@ -12,6 +13,7 @@ mod points;
 mod rows;
 
 pub use evaluation::{coco_pair, evaluate};
+pub use exact_neighbours::exact_neighbours;
 pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_studio, voc, yolo};
 pub use kitti_rows::kitti_rows;
 pub use neighbours::neighbour_graph;
@@ -24,7 +26,7 @@ pub use rows::{coco_detections, coco_labels};
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 19] = [
+pub const BODIES: [(&str, Body); 20] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -44,4 +46,5 @@ pub const BODIES: [(&str, Body); 19] = [
     ("point_pcd", point_pcd),
     ("point_las", point_las),
     ("neighbour_graph", neighbour_graph),
+    ("exact_neighbours", exact_neighbours),
 ];

@@ -224,8 +224,8 @@ impl ExactIndex {
             UseCodes::Always => true,
             UseCodes::Auto => {
                 let made = self.codes.get().is_some() || Self::CODES_FROM_QUERIES <= search.queries.nrows();
-                // Short rows cost hardly more than their codes, and many neighbours make a low floor.
-                let large = 4096 <= n_rows && 64 <= n_dims && search.k <= n_rows / 256;
+                // Short rows cost hardly more than their codes; few rows or many neighbours make a low floor.
+                let large = 32_768 <= n_rows && 64 <= n_dims && search.k <= n_rows / 256;
                 // Codes are read of all rows, products computed of the allowed ones only.
                 made && large && 2 * n_rows <= 5 * search.rows.len()
             }
