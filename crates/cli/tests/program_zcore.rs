@@ -1,6 +1,10 @@
 //! Coverage scores by shards: the program once for each shard and once for each round gives the files of one run.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "array views are handed over by value, which is their idiom"
+)]
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -12,7 +12,6 @@ use labelloop_coreset::{CoresetError, Result, ZCoreScores, ZCoreValidParams};
 use super::pipe;
 
 /// What shards said in a round, or its order before they did.
-#[expect(clippy::large_enum_variant, reason = "there are a few of them")]
 pub(super) enum Round {
     Counts(ColumnCounts),
     Winners(ZCoreWinners),
@@ -20,7 +19,6 @@ pub(super) enum Round {
 }
 
 /// What comes after a round.
-#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub(super) enum After {
     Next(Round),
     Scores(ZCoreScores),
