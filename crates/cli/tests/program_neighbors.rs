@@ -11,8 +11,9 @@ use ndarray::{Array1, Array2, array};
 fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let wave = |i: usize, j: usize, f: f64| ((i * 7 + j * 13) as f64 * f).sin();
-    let pool =
-        Array2::from_shape_fn((3000, 8), |(i, j)| (4.0 * wave(i % 40, j, 1.7) + wave(i, 31 * j, 0.61)) as f32);
+    let pool = Array2::from_shape_fn((3000, 8), |(i, j)| {
+        (4.0 * wave(i % 40, j, 1.7) + wave(i, 31 * j, 0.61)) as f32
+    });
     ndarray_npy::write_npy(dir.path().join("pool.npy"), &pool).unwrap();
     let queries = pool.select(ndarray::Axis(0), &(0..20).collect::<Vec<_>>());
     ndarray_npy::write_npy(dir.path().join("query.npy"), &queries).unwrap();

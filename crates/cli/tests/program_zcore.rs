@@ -216,3 +216,20 @@ fn a_whole_run_still_wants_its_flags() {
     }
     assert!(message.contains("--out"), "{message}");
 }
+
+#[test]
+fn how_far_scores_depend_on_the_seed_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, file) = embeddings(dir.path());
+    let (alone, compared) = (dir.path().join("a.npy"), dir.path().join("b.npy"));
+    assert!(labelloop(&["zcore", text(&file), "--out", text(&alone)]).status.success());
+    let args = ["zcore", text(&file), "--out", text(&compared), "--stability", "3", "--json"];
+    let output = labelloop(&args);
+    assert!(output.status.success(), "{output:?}");
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["stability"]["seeds"], serde_json::json!([42, 43, 44]));
+    assert_eq!(said["stability"]["spearman"].as_array().unwrap().len(), 3);
+    assert!(said["stability"]["mean_spearman"].as_f64().unwrap() > 0.0);
+    assert_eq!(std::fs::read(&alone).unwrap(), std::fs::read(&compared).unwrap());
+    fails(&["zcore", text(&file), "--out", text(&alone), "--stability", "1"], "", 2, "--stability");
+}

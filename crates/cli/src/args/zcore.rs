@@ -20,6 +20,9 @@ pub(crate) struct ZcoreArgs {
     /// Score an explicit list of draws: {"dims": [[..]], "points": [[..]]}.
     #[arg(long, value_name = "PLAN.json", conflicts_with = "partial")]
     pub(crate) plan: Option<PathBuf>,
+    /// Score with N seeds, from --seed on, and say how far the scores agree; those of --seed are written.
+    #[arg(long, value_name = "N", conflicts_with_all = ["plan", "partial"], value_parser = clap::value_parser!(u64).range(2..))]
+    pub(crate) stability: Option<u64>,
     /// The embeddings are one shard of many: write what it says in this round, for `zcore merge`; `-` for a line of base64.
     #[arg(long, value_name = "OUT", conflicts_with = "out")]
     pub(crate) partial: Option<PathBuf>,

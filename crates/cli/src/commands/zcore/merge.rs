@@ -42,7 +42,7 @@ pub(super) fn merge(args: &ZcoreMergeArgs, output: &Output) -> anyhow::Result<Ex
             if let (Some(ids), Some(k)) = (&args.ids, args.k) {
                 write_ids(&scores, k, ids)?;
             }
-            write_scores(&scores, out, &valid, output)
+            write_scores(&scores, None, out, &valid, output)
         }
         (After::Next(next), None, _) => {
             let sentence = format!("zcore merge: {} come after {name}, expected --next ORDER", next.name());
