@@ -29,7 +29,7 @@ pub(crate) struct Args {
     /// Budgets at which a detector learns; all where none are given.
     #[arg(long, value_delimiter = ',')]
     pub(crate) learn_at: Vec<f64>,
-    /// Number of seeds.
+    /// Number of seeds; tables leave those beyond out.
     #[arg(long, default_value_t = 10)]
     pub(crate) seeds: u64,
     /// Random selections per seed, whose mean every method is compared with.

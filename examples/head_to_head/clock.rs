@@ -14,7 +14,8 @@ pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, f64) {
     (made, milliseconds)
 }
 
-/// Linux counts nanoseconds on the processor in the first field of `schedstat`.
+/// Linux counts nanoseconds on the processor in the first field of `schedstat`; many kernels bring it up to date at
+/// their ticks only, every few milliseconds, so that only means over many runs are finer.
 fn thread_nanoseconds() -> Option<u64> {
     std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().next()?.parse().ok()
 }

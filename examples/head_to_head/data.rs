@@ -207,7 +207,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// `n` pictures at 0, 1, 4, 9 and so on, three to a group; picture i holds a box of class i mod 4.
+    /// `n` pictures at 0, 1, 4, 9 and so on along a line, three to a group; picture i holds a box of class i mod 4.
     pub(crate) fn row_of_pictures(n: usize) -> Data {
         let sample = |i: usize| Sample {
             id: SampleId::new(format!("{i:03}")).unwrap(),
@@ -215,7 +215,7 @@ pub(crate) mod tests {
             group: GroupKey::new(format!("g{}", i / 3)).unwrap(),
             boxes: vec![LabelledBox::new(ClassIdx((i % 4) as u32), BBox::new(0.0, 0.0, 1.0, 1.0).unwrap())],
         };
-        let vectors = Array2::from_shape_fn((n, 1), |(i, _)| (i * i) as f32);
+        let vectors = Array2::from_shape_fn((n, 2), |(i, j)| [1.0, (i * i) as f32][j]);
         Data {
             name: "row".into(),
             schema: ClassSchema::new(["a", "b", "c", "d"]).unwrap(),

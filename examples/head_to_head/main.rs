@@ -10,7 +10,7 @@
 //! cost. In the setting `given`, half of each budget is chosen by chance beforehand and the method continues, as in a loop.
 //!
 //! Results are appended to `FOLDER/results.jsonl` one by one, so that a run which was stopped goes on where it was, and
-//! `FOLDER/tables.md` is written at the end. All figures but the times are the same on every run.
+//! `FOLDER/overview.md` and `FOLDER/tables.md` are written at the end. All figures but the times are the same on every run.
 
 #![allow(clippy::print_stderr, reason = "a long run says where it is")]
 
@@ -31,6 +31,7 @@ use clap::Parser;
 use crate::args::Args;
 use crate::data::Data;
 use crate::ledger::Ledger;
+use crate::tables::Detail;
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
@@ -49,6 +50,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
             round::run_all(&data, args, &mut ledger)?;
         }
     }
-    let tables = tables::of(ledger.records())?;
-    std::fs::write(args.work.join("tables.md"), tables).context("tables.md")
+    let known: Vec<_> = ledger.records().filter(|record| record.key.seed <= args.seeds).collect();
+    for (file, detail) in [("tables.md", Detail::Full), ("overview.md", Detail::Brief)] {
+        std::fs::write(args.work.join(file), tables::of(known.iter().copied(), detail)?).context(file)?;
+    }
+    Ok(())
 }

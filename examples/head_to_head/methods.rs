@@ -12,16 +12,16 @@ use crate::data::Data;
 
 /// What every other method is compared with.
 pub(crate) const RANDOM: &str = "random";
-/// By chance, but from as many groups as there are.
-const BY_GROUP: &str = "random, by group";
+/// After the name of a method: under the smallest quota for each group that can spend the budget.
+const BY_GROUP: &str = " by group";
 /// What the loop does where no failures are known: ZCore, less a penalty for groups that are in the batch already.
 const POLICY: &str = "loop policy";
 
-/// The names of all ways to choose: random first, then two that know groups, then the methods of the coreset crate with
-/// their default parameters.
+/// The names of all ways to choose: random first, then those that know groups, then the methods of the coreset crate
+/// with their default parameters.
 pub(crate) fn names() -> Vec<&'static str> {
     let others = Method::names().into_iter().filter(|name| *name != RANDOM);
-    [RANDOM, BY_GROUP, POLICY].into_iter().chain(others).collect()
+    [RANDOM, "random by group", "k-center by group", POLICY].into_iter().chain(others).collect()
 }
 
 /// What a method is told: vectors, groups and a seed; no labels.
@@ -55,16 +55,18 @@ impl Ask {
 
     /// Positions among the candidates that a method picks.
     pub(crate) fn pick(&self, name: &str) -> anyhow::Result<Vec<usize>> {
-        match name {
-            POLICY => self.pick_by_policy(),
-            BY_GROUP => self.pick_by_group(),
-            _ => {
-                let params =
-                    SelectParams { seed: self.seed.value(), ..SelectParams::by(Method::from_name(name)?) };
-                let candidates = Candidates::new(self.rows.view())?.given(self.labelled.view())?;
-                Ok(params.select(&candidates, self.n)?.rows())
-            }
+        if name == POLICY {
+            return self.pick_by_policy();
         }
+        if let Some(method) = name.strip_suffix(BY_GROUP) {
+            return self.pick_by_group(&self.params(method)?);
+        }
+        let candidates = Candidates::new(self.rows.view())?.given(self.labelled.view())?;
+        Ok(self.params(name)?.select(&candidates, self.n)?.rows())
+    }
+
+    fn params(&self, method: &str) -> anyhow::Result<SelectParams> {
+        Ok(SelectParams { seed: self.seed.value(), ..SelectParams::by(Method::from_name(method)?) })
     }
 
     /// Sample numbers of positions, which must be as many as asked for and all different.
@@ -88,8 +90,8 @@ impl Ask {
         Ok(plan.picks.iter().filter_map(|pick| self.ids.binary_search(&pick.id).ok()).collect())
     }
 
-    /// The smallest quota per group that can spend the budget, by chance within it.
-    fn pick_by_group(&self) -> anyhow::Result<Vec<usize>> {
+    /// Under the smallest quota for each group that can spend the budget.
+    fn pick_by_group(&self, params: &SelectParams) -> anyhow::Result<Vec<usize>> {
         let mut numbers: BTreeMap<&GroupKey, u32> = BTreeMap::new();
         for group in self.groups.iter().chain(&self.labelled_groups) {
             let next = numbers.len() as u32;
@@ -102,9 +104,7 @@ impl Ask {
             .grouped(&groups)?
             .labelled_grouped(&labelled_groups)?;
         for quota in 1..=self.open.len() + self.labelled.nrows() {
-            let seed = self.seed.value();
-            let params =
-                SelectParams { seed, per_group: Some(quota), ..SelectParams::by(Method::from_name(RANDOM)?) };
+            let params = SelectParams { per_group: Some(quota), ..params.clone() };
             let found = params.select(&candidates, self.n)?;
             if found.picks.len() == self.n {
                 return Ok(found.rows());
@@ -134,14 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn chance_by_group_takes_from_as_many_groups_as_it_can() {
+    fn quotas_take_from_as_many_groups_as_there_are() {
         // Groups of three: 0 1 2, 3 4 5, and so on.
         let data = row_of_pictures(12);
         for seed in 0..20 {
             let ask = Ask::new(&data, (0..12).collect(), &[], 4, Seed::new(seed));
-            let groups: Vec<usize> =
-                ask.samples(&ask.pick(BY_GROUP).unwrap()).unwrap().iter().map(|s| s / 3).collect();
-            assert_eq!(groups, [0, 1, 2, 3]);
+            for name in ["random by group", "k-center by group"] {
+                let samples = ask.samples(&ask.pick(name).unwrap()).unwrap();
+                assert_eq!(samples.iter().map(|s| s / 3).collect::<Vec<_>>(), [0, 1, 2, 3], "{name}");
+            }
         }
     }
 

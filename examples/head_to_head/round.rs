@@ -6,7 +6,7 @@ use labelloop::core::Seed;
 use crate::args::Args;
 use crate::clock::timed;
 use crate::data::{Data, Parts};
-use crate::downstream::Trainer;
+use crate::downstream::{Quality, Trainer};
 use crate::ledger::{Key, Ledger, Record, Setting};
 use crate::measures::{coverage, holdings};
 use crate::methods::{self, Ask, RANDOM};
@@ -87,12 +87,23 @@ fn do_job(
     chosen.extend(&labelled);
     ensure!(chosen.len() == n, "{key:?}: {} pictures chosen, expected {n}", chosen.len());
 
-    let (near, held) = (coverage(data, &parts.pool, &chosen), holdings(data, &parts.pool, &chosen));
     let quality = if learns { Some(trainer.quality(&chosen)?) } else { None };
-    ledger.add(Record {
+    ledger.add(record(key, data, &parts.pool, &chosen, quality, milliseconds))
+}
+
+fn record(
+    key: Key,
+    data: &Data,
+    pool: &[usize],
+    chosen: &[usize],
+    quality: Option<Quality>,
+    milliseconds: f64,
+) -> Record {
+    let (near, held) = (coverage(data, pool, chosen), holdings(data, pool, chosen));
+    Record {
         key,
-        n_pool: parts.pool.len(),
-        n_chosen: n,
+        n_pool: pool.len(),
+        n_chosen: chosen.len(),
         n_boxes: held.n_boxes,
         mean_distance: near.mean_distance,
         max_distance: near.max_distance,
@@ -103,7 +114,7 @@ fn do_job(
         map50: quality.map(|q| q.map50),
         rare_map50: quality.and_then(|q| q.rare_map50),
         milliseconds,
-    })
+    }
 }
 
 /// At least two pictures, so that half of them is something.

@@ -43,14 +43,6 @@ pub(crate) fn ranks(values: &[f64]) -> Vec<f64> {
     values.iter().map(rank).collect()
 }
 
-/// The middle value, or the mean of the two in the middle; nothing without values.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let (low, high) = (sorted.len().checked_sub(1)? / 2, sorted.len() / 2);
-    Some((sorted[low] + sorted[high]) / 2.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +68,6 @@ mod tests {
     fn too_little_is_nothing() {
         assert_eq!(estimate(&[1.0]), None);
         assert_eq!(estimate(&[1.0, f64::NAN]), None);
-        assert_eq!(median(&[]), None);
     }
 
     #[test]
@@ -89,6 +80,5 @@ mod tests {
     #[test]
     fn equal_values_share_a_rank() {
         assert_eq!(ranks(&[5.0, 9.0, 5.0, 1.0]), [2.5, 1.0, 2.5, 4.0]);
-        assert_eq!((median(&[3.0, 1.0]), median(&[3.0, 9.0, 1.0])), (Some(2.0), Some(3.0)));
     }
 }

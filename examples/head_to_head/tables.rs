@@ -7,7 +7,7 @@ use labelloop::eval::multiplicity::{Correction, adjust_known};
 
 use crate::ledger::{Record, Setting};
 use crate::methods::{self, RANDOM};
-use crate::stats::{Estimate, estimate, median, ranks};
+use crate::stats::{Estimate, estimate, ranks};
 
 /// Chance of even one false alarm among the comparisons of a measure in a setting.
 const LEVEL: f64 = 0.05;
@@ -19,6 +19,8 @@ enum Unit {
     Points,
     /// Per cent of random's value, of distances and counts.
     Percent,
+    /// Points above what random has with as many boxes, on the line through its budgets over the logarithm of boxes.
+    PointsAtEqualBoxes,
 }
 
 struct Measure {
@@ -31,6 +33,7 @@ struct Measure {
 
 const MEASURES: &[Measure] = &[
     Measure { title: "mAP50", of: |r| r.map50, unit: Unit::Points, sign: 1.0 },
+    Measure { title: "mAP50 at equal boxes", of: |r| r.map50, unit: Unit::PointsAtEqualBoxes, sign: 1.0 },
     Measure { title: "mAP50 of the rare classes", of: |r| r.rare_map50, unit: Unit::Points, sign: 1.0 },
     Measure { title: "recall of rare boxes", of: |r| Some(r.rare_recall), unit: Unit::Points, sign: 1.0 },
     Measure { title: "rare classes found", of: |r| Some(r.rare_found), unit: Unit::Points, sign: 1.0 },
@@ -44,8 +47,17 @@ const MEASURES: &[Measure] = &[
 /// Values by data set, method, budget and seed, mean over draws.
 type Values = BTreeMap<(String, String, u32), BTreeMap<u64, f64>>;
 
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Detail {
+    /// One table for each measure, over all budgets.
+    Brief,
+    /// One table for each measure and data set, with every budget.
+    Full,
+}
+
 /// All tables.
-pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>) -> anyhow::Result<String> {
+pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>, detail: Detail) -> anyhow::Result<String> {
     let records: Vec<&Record> = records.collect();
     let mut out = String::new();
     for setting in [Setting::Cold, Setting::Given] {
@@ -61,9 +73,10 @@ pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>) -> anyhow::Resul
         };
         write!(out, "## {name}\n\n{}\n", summary(&compared))?;
         for c in &compared {
-            write!(out, "### {name}: {}\n\n{}", c.measure.title, c.tables())?;
+            let tables = if detail == Detail::Full { c.tables() } else { c.overview() };
+            write!(out, "### {name}: {}\n\n{tables}", c.measure.title)?;
         }
-        write!(out, "### {name}: time to choose, ms of CPU (median)\n\n{}\n", times(&of_setting))?;
+        write!(out, "### {name}: time to choose, ms of CPU (mean over seeds)\n\n{}\n", times(&of_setting))?;
     }
     Ok(out)
 }
@@ -72,13 +85,19 @@ pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>) -> anyhow::Resul
 struct Compared {
     measure: &'static Measure,
     values: Values,
+    boxes: Values,
     /// By data set, in the order of methods without random: over all budgets, and the p-value corrected by Holm.
     overall: BTreeMap<String, Vec<(Option<Estimate>, Option<f64>)>>,
 }
 
 impl Compared {
     fn new(measure: &'static Measure, records: &[&Record]) -> anyhow::Result<Self> {
-        let mut this = Self { measure, values: values(measure, records), overall: BTreeMap::new() };
+        let mut this = Self {
+            measure,
+            values: values(measure.of, records),
+            boxes: values(|r| r.map50.map(|_| r.n_boxes as f64), records),
+            overall: BTreeMap::new(),
+        };
         let sets = this.sets();
         let asked: Vec<Vec<Option<Estimate>>> =
             sets.iter().map(|set| rivals().map(|m| this.over_all(set, m)).collect()).collect();
@@ -108,11 +127,28 @@ impl Compared {
         let (Some(ours), Some(random)) = (self.of(set, method, budget), self.of(set, RANDOM, budget)) else {
             return BTreeMap::new();
         };
-        let differ = |ours: f64, random: f64| match self.measure.unit {
-            Unit::Points => 100.0 * (ours - random),
-            Unit::Percent => 100.0 * (ours / random - 1.0),
+        let difference = |seed: &u64, ours: f64| match self.measure.unit {
+            Unit::Points => Some(100.0 * (ours - random.get(seed)?)),
+            Unit::Percent => Some(100.0 * (ours / random.get(seed)? - 1.0)),
+            Unit::PointsAtEqualBoxes => {
+                let key = (set.to_owned(), method.to_owned(), budget);
+                let boxes = self.boxes.get(&key)?.get(seed)?;
+                Some(100.0 * (ours - on_line(&self.random_curve(set, *seed), boxes.max(1.0).ln())?))
+            }
         };
-        ours.iter().filter_map(|(seed, v)| Some((*seed, differ(*v, *random.get(seed)?)))).collect()
+        ours.iter().filter_map(|(seed, v)| Some((*seed, difference(seed, *v)?))).collect()
+    }
+
+    /// Random's value over the logarithm of its boxes at the budgets of a seed.
+    fn random_curve(&self, set: &str, seed: u64) -> Vec<(f64, f64)> {
+        let of = |values: &Values, budget| {
+            values.get(&(set.to_owned(), RANDOM.to_owned(), budget))?.get(&seed).copied()
+        };
+        let points = self
+            .budgets(set)
+            .into_iter()
+            .filter_map(|budget| Some((of(&self.boxes, budget)?.max(1.0).ln(), of(&self.values, budget)?)));
+        points.collect()
     }
 
     /// The mean over budgets of each seed's differences, for the seeds that have all budgets.
@@ -124,6 +160,21 @@ impl Compared {
             all.map(|all| all.iter().sum::<f64>() / all.len() as f64)
         };
         estimate(&of_budgets.first()?.keys().filter_map(mean).collect::<Vec<_>>())
+    }
+
+    /// Over all budgets, a column for each data set; bold where it is not chance after correction.
+    fn overview(&self) -> String {
+        let sets: Vec<&str> = self.overall.keys().map(String::as_str).collect();
+        let mut out = format!("| method | {} |\n|---|{}\n", sets.join(" | "), "--:|".repeat(sets.len()));
+        for (nth, method) in rivals().enumerate() {
+            let cells = self.overall.values().map(|rows| match rows.get(nth) {
+                Some((Some(e), Some(p))) if *p < LEVEL => format!("**{}**", relative(*e)),
+                Some((Some(e), _)) => relative(*e),
+                _ => String::new(),
+            });
+            out += &format!("| {method} | {} |\n", cells.collect::<Vec<_>>().join(" | "));
+        }
+        out + "\n"
     }
 
     fn tables(&self) -> String {
@@ -159,7 +210,9 @@ impl Compared {
 
     fn absolute(&self, e: Estimate) -> String {
         match self.measure.unit {
-            Unit::Points => format!("{:.1} ± {:.1}", 100.0 * e.mean, 50.0 * (e.high - e.low)),
+            Unit::Points | Unit::PointsAtEqualBoxes => {
+                format!("{:.1} ± {:.1}", 100.0 * e.mean, 50.0 * (e.high - e.low))
+            }
             Unit::Percent => format!("{:.3} ± {:.3}", e.mean, (e.high - e.low) / 2.0),
         }
     }
@@ -198,10 +251,10 @@ fn summary(compared: &[Compared]) -> String {
     out
 }
 
-fn values(measure: &Measure, records: &[&Record]) -> Values {
+fn values(of: fn(&Record) -> Option<f64>, records: &[&Record]) -> Values {
     let mut draws: BTreeMap<(String, String, u32), BTreeMap<u64, Vec<f64>>> = BTreeMap::new();
     for record in records {
-        let Some(value) = (measure.of)(record) else { continue };
+        let Some(value) = of(record) else { continue };
         let key = (record.key.data.clone(), record.key.method.clone(), record.key.permille);
         draws.entry(key).or_default().entry(record.key.seed).or_default().push(value);
     }
@@ -210,6 +263,15 @@ fn values(measure: &Measure, records: &[&Record]) -> Values {
         .into_iter()
         .map(|(key, seeds)| (key, seeds.into_iter().map(|(seed, v)| (seed, mean(v))).collect()))
         .collect()
+}
+
+/// The height at `x` of the line through points in ascending order, whose first and last pieces go on beyond its ends.
+/// Nothing for fewer than two points.
+fn on_line(points: &[(f64, f64)], x: f64) -> Option<f64> {
+    let last = points.len().checked_sub(2)?;
+    let piece = points.iter().skip(1).take(last).filter(|(px, _)| *px < x).count();
+    let ((x0, y0), (x1, y1)) = (points[piece], points[piece + 1]);
+    if x0 < x1 { Some(y0 + (y1 - y0) * (x - x0) / (x1 - x0)) } else { Some(f64::midpoint(y0, y1)) }
 }
 
 fn times(records: &[&Record]) -> String {
@@ -226,7 +288,7 @@ fn times(records: &[&Record]) -> String {
         "--:|".repeat(head.len())
     );
     for method in methods::names() {
-        let of = |set: &&str| cells.get(&(method, *set)).and_then(|v| median(v));
+        let of = |set: &&str| cells.get(&(method, *set)).map(|v| v.iter().sum::<f64>() / v.len() as f64);
         let row: Vec<String> =
             sets.iter().map(|set| of(set).map_or_else(String::new, |ms| format!("{ms:.2}"))).collect();
         out += &format!("| {method} | {} |\n", row.join(" | "));
@@ -304,9 +366,41 @@ mod tests {
     }
 
     #[test]
+    fn lines_go_through_their_points_and_on() {
+        let line = [(0.0, 0.0), (1.0, 10.0), (2.0, 30.0)];
+        for (x, expected) in [(-1.0, -10.0), (0.0, 0.0), (0.5, 5.0), (1.0, 10.0), (1.5, 20.0), (3.0, 50.0)] {
+            assert_eq!(on_line(&line, x), Some(expected));
+        }
+        assert_eq!(on_line(&[(1.0, 2.0), (1.0, 4.0)], 1.0), Some(3.0));
+        assert_eq!((on_line(&line[..1], 0.0), on_line(&[], 0.0)), (None, None));
+    }
+
+    #[test]
+    fn more_boxes_have_to_earn_their_place() {
+        let mut records = Vec::new();
+        for seed in 1..=3 {
+            for (permille, boxes, map) in [(20, 10, 0.2), (50, 100, 0.4)] {
+                let of = |method: &str| Record { n_boxes: boxes, ..record(method, seed, permille, map) };
+                records.push(of(RANDOM));
+                // Ten times the boxes and the mAP that random would have with them.
+                records.push(Record { n_boxes: 10 * boxes, map50: Some(map + 0.2), ..of("zcore") });
+            }
+        }
+        let all: Vec<&Record> = records.iter().collect();
+        let measure = MEASURES.iter().find(|m| m.unit == Unit::PointsAtEqualBoxes).unwrap();
+        let c = Compared::new(measure, &all).unwrap();
+        for budget in [20, 50] {
+            let d = c.differences("d", "zcore", budget);
+            assert!(d.len() == 3 && d.values().all(|v| v.abs() < 1e-9), "{d:?}");
+        }
+    }
+
+    #[test]
     fn pages_are_made_of_anything() {
-        assert_eq!(of([].iter()).unwrap(), "");
-        let page = of(records("zcore").iter()).unwrap();
+        assert_eq!(of([].iter(), Detail::Full).unwrap(), "");
+        let brief = of(records("zcore").iter(), Detail::Brief).unwrap();
+        assert!(brief.contains("| zcore | **+2.") && !brief.contains("NaN"), "{brief}");
+        let page = of(records("zcore").iter(), Detail::Full).unwrap();
         assert!(
             page.contains("| zcore | +2.4 [+2.2, +2.5] |") || page.contains("| zcore | +2.3 ["),
             "{page}"
