@@ -5,6 +5,7 @@ use super::HnswIndex;
 use super::walk::Walker;
 use crate::checks::checked_norms;
 use crate::cost;
+use crate::metric::Scorer;
 use crate::{IndexError, NeighbourIndex, Neighbours, Result, Role, RowFilter};
 
 /// Queries that one thread answers at a stretch, so that what a walk remembers is allocated seldom.
@@ -127,13 +128,14 @@ impl Search<'_> {
         walker.add(codes, code, orphans);
         let metric = exact.metric();
         let sign = if metric.higher_is_closer() { -1.0 } else { 1.0 };
+        let scorer = Scorer::new(metric, query, query_norm);
+        let (pool, norms) = (exact.pool(), exact.norms());
         let mut ranked: Ranked = self
             .candidates(walker)
             .into_iter()
             .map(|row| {
-                let vector = exact.pool();
-                let vector = vector.row(row as usize).to_slice().unwrap_or(&[]);
-                (metric.score_slices(query, vector, query_norm, exact.norms()[row as usize]), row)
+                let vector = pool.index_axis_move(Axis(0), row as usize);
+                (scorer.score(vector.to_slice().unwrap_or(&[]), norms[row as usize]), row)
             })
             .collect();
         ranked.sort_unstable_by(|a, b| (sign * a.0).total_cmp(&(sign * b.0)).then(a.1.cmp(&b.1)));
