@@ -86,21 +86,26 @@ struct Compared {
     measure: &'static Measure,
     values: Values,
     boxes: Values,
+    /// The methods that were run, without random.
+    rivals: Vec<&'static str>,
     /// By data set, in the order of methods without random: over all budgets, and the p-value corrected by Holm.
     overall: BTreeMap<String, Vec<(Option<Estimate>, Option<f64>)>>,
 }
 
 impl Compared {
     fn new(measure: &'static Measure, records: &[&Record]) -> anyhow::Result<Self> {
+        let was_run = |name: &&str| *name != RANDOM && records.iter().any(|r| r.key.method == *name);
+        let rivals = methods::names().into_iter().filter(was_run).collect();
         let mut this = Self {
             measure,
+            rivals,
             values: values(measure.of, records),
             boxes: values(|r| r.map50.map(|_| r.n_boxes as f64), records),
             overall: BTreeMap::new(),
         };
         let sets = this.sets();
         let asked: Vec<Vec<Option<Estimate>>> =
-            sets.iter().map(|set| rivals().map(|m| this.over_all(set, m)).collect()).collect();
+            sets.iter().map(|set| this.rivals.iter().map(|m| this.over_all(set, m)).collect()).collect();
         let p_values: Vec<Option<f64>> = asked.iter().flatten().map(|e| e.map(|e| e.p_value)).collect();
         let mut adjusted = adjust_known(&p_values, Correction::Holm)?.into_iter();
         for (set, estimates) in sets.into_iter().zip(asked) {
@@ -166,7 +171,7 @@ impl Compared {
     fn overview(&self) -> String {
         let sets: Vec<&str> = self.overall.keys().map(String::as_str).collect();
         let mut out = format!("| method | {} |\n|---|{}\n", sets.join(" | "), "--:|".repeat(sets.len()));
-        for (nth, method) in rivals().enumerate() {
+        for (nth, method) in self.rivals.iter().enumerate() {
             let cells = self.overall.values().map(|rows| match rows.get(nth) {
                 Some((Some(e), Some(p))) if *p < LEVEL => format!("**{}**", relative(*e)),
                 Some((Some(e), _)) => relative(*e),
@@ -196,7 +201,7 @@ impl Compared {
             out += &format!(" {} |", estimate(&values).map_or_else(String::new, |e| self.absolute(e)));
         }
         out += " | |\n";
-        for (method, (overall, p)) in rivals().zip(rows) {
+        for (method, (overall, p)) in self.rivals.iter().zip(rows) {
             let cells: Vec<String> = budgets
                 .iter()
                 .map(|b| self.differences(set, method, *b).into_values().collect::<Vec<_>>())
@@ -232,7 +237,8 @@ fn summary(compared: &[Compared]) -> String {
     let judged: Vec<&Compared> = compared.iter().filter(|c| c.measure.sign != 0.0).collect();
     let titles: Vec<&str> = judged.iter().map(|c| c.measure.title).collect();
     let mut out = format!("| method | {} |\n|---|{}\n", titles.join(" | "), "--:|".repeat(titles.len()));
-    let names: Vec<&str> = rivals().chain([RANDOM]).collect();
+    let rivals = compared.first().map_or_else(Vec::new, |c| c.rivals.clone());
+    let names: Vec<&str> = rivals.into_iter().chain([RANDOM]).collect();
     for (nth, name) in names.iter().enumerate() {
         let cell = |c: &&Compared| {
             let (mut of_sets, mut won, mut lost) = (Vec::new(), 0, 0);
@@ -243,7 +249,10 @@ fn summary(compared: &[Compared]) -> String {
                 won += u32::from(verdict == 1);
                 lost += u32::from(verdict == -1);
             }
-            let rank = of_sets.iter().sum::<f64>() / of_sets.len().max(1) as f64;
+            if of_sets.is_empty() {
+                return String::new();
+            }
+            let rank = of_sets.iter().sum::<f64>() / of_sets.len() as f64;
             if *name == RANDOM { format!("{rank:.1}") } else { format!("{rank:.1} (+{won} −{lost})") }
         };
         out += &format!("| {name} | {} |\n", judged.iter().map(cell).collect::<Vec<_>>().join(" | "));
@@ -287,17 +296,13 @@ fn times(records: &[&Record]) -> String {
         head.join(" | "),
         "--:|".repeat(head.len())
     );
-    for method in methods::names() {
+    for method in methods::names().into_iter().filter(|name| cells.keys().any(|(of, _)| of == name)) {
         let of = |set: &&str| cells.get(&(method, *set)).map(|v| v.iter().sum::<f64>() / v.len() as f64);
         let row: Vec<String> =
             sets.iter().map(|set| of(set).map_or_else(String::new, |ms| format!("{ms:.2}"))).collect();
         out += &format!("| {method} | {} |\n", row.join(" | "));
     }
     out
-}
-
-fn rivals() -> impl Iterator<Item = &'static str> {
-    methods::names().into_iter().filter(|name| *name != RANDOM)
 }
 
 fn relative(e: Estimate) -> String {
@@ -348,8 +353,8 @@ mod tests {
         let records = records("zcore");
         let all: Vec<&Record> = records.iter().collect();
         let c = Compared::new(&MEASURES[0], &all).unwrap();
-        let nth = rivals().position(|m| m == "zcore").unwrap();
-        let (e, p) = c.overall["d"][nth];
+        assert_eq!(c.rivals, ["zcore"]);
+        let (e, p) = c.overall["d"][0];
         assert_eq!(p.unwrap(), e.unwrap().p_value, "one question needs no correction");
         assert_eq!(c.verdict(e, p), 1);
     }
