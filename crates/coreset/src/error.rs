@@ -83,6 +83,12 @@ pub enum ParamError {
         /// The value found.
         found: f64,
     },
+    /// A width of a kernel that is none.
+    #[error("bandwidth is {found}: expected a finite number above 0")]
+    Bandwidth {
+        /// The value found.
+        found: f64,
+    },
     /// A share of the best that stochastic search may miss.
     #[error("epsilon is {found}: expected a number between 0 and 1, both left out")]
     Epsilon {

@@ -4,6 +4,11 @@ use super::methods;
 use super::methods::{IsolationParams, KMeansPlusPlusParams, KMeansSelectParams, KMedoidsSelectParams};
 use super::{KCenterParams, Objective, RandomParams, Setting, UniquenessParams};
 use crate::{OutlierParams, ParamError, RepresentativenessParams, Result, TypiClustParams, ZCoreParams};
+use super::{
+    FacilityLocationParams, KCenterParams, KernelHerdingParams, MaxHerdingParams, Objective, ProbCoverParams,
+    RandomParams, Setting, UniquenessParams,
+};
+use crate::{ParamError, Result, ZCoreParams};
 
 /// Every method that rows can be selected by, each with its parameters.
 ///
@@ -28,8 +33,16 @@ use crate::{OutlierParams, ParamError, RepresentativenessParams, Result, TypiClu
 #[serde(tag = "method", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Method {
+    /// Rows that represent all others best: [`FacilityLocationParams`].
+    FacilityLocation(FacilityLocationParams),
     /// Farthest first: [`KCenterParams`].
     KCenter(KCenterParams),
+    /// Picks whose mean follows that of all rows: [`KernelHerdingParams`].
+    KernelHerding(KernelHerdingParams),
+    /// Soft coverage by a Gaussian kernel: [`MaxHerdingParams`].
+    MaxHerding(MaxHerdingParams),
+    /// The most rows within a radius: [`ProbCoverParams`].
+    ProbCover(ProbCoverParams),
     /// By chance: [`RandomParams`].
     Random(RandomParams),
     /// Uniqueness as FiftyOne Brain defines it, among rows and labelled rows: [`UniquenessParams`].
@@ -74,7 +87,11 @@ impl Method {
     /// The name, as in configurations and on the command line.
     pub fn name(&self) -> &'static str {
         match self {
+            Method::FacilityLocation(_) => "facility-location",
             Method::KCenter(_) => "k-center",
+            Method::KernelHerding(_) => "kernel-herding",
+            Method::MaxHerding(_) => "max-herding",
+            Method::ProbCover(_) => "prob-cover",
             Method::Random(_) => "random",
             Method::Uniqueness(_) => "uniqueness",
             Method::Zcore(_) => "zcore",
@@ -91,7 +108,11 @@ impl Method {
     /// Every method with its default parameters.
     fn defaults() -> Vec<Self> {
         vec![
+            Method::FacilityLocation(FacilityLocationParams::default()),
             Method::KCenter(KCenterParams::default()),
+            Method::KernelHerding(KernelHerdingParams::default()),
+            Method::MaxHerding(MaxHerdingParams::default()),
+            Method::ProbCover(ProbCoverParams::default()),
             Method::Random(RandomParams::default()),
             Method::Uniqueness(UniquenessParams::default()),
             Method::Zcore(ZCoreParams::default()),
@@ -112,6 +133,10 @@ impl Method {
     pub fn check(&self) -> Result<(), ParamError> {
         match self {
             Method::KCenter(_) | Method::Random(_) | Method::Uniqueness(_) => Ok(()),
+            Method::FacilityLocation(params) => params.check(),
+            Method::KernelHerding(params) => params.check(),
+            Method::MaxHerding(params) => params.check(),
+            Method::ProbCover(params) => params.check(),
             Method::Zcore(params) => params.check().map(|_| ()),
             Method::Isolation(_) => Ok(()),
             Method::KMeans(params) => params.check(),
@@ -126,7 +151,11 @@ impl Method {
     /// Starts the method on rows; `seed` is the selection's own, for parameters that hold a seed.
     pub(crate) fn start<'a>(&self, setting: &Setting<'a>, seed: u64) -> Result<Box<dyn Objective + 'a>> {
         match self {
+            Method::FacilityLocation(params) => params.start(setting),
             Method::KCenter(params) => params.start(setting),
+            Method::KernelHerding(params) => params.start(setting),
+            Method::MaxHerding(params) => params.start(setting),
+            Method::ProbCover(params) => params.start(setting),
             Method::Random(params) => params.start(setting),
             Method::Uniqueness(params) => params.start(setting),
             Method::Zcore(params) => methods::zcore::start(params, setting, seed),

@@ -6,7 +6,9 @@
 //! need: conditioning on labelled rows, quotas per group, a minimum distance, weights, mixtures and reasons. What is
 //! fixed is sorted once, what only falls is searched lazily, and all else is scanned; the result is the same.
 
+mod balls;
 mod candidates;
+mod coverage;
 mod engine;
 mod gate;
 mod method;
@@ -16,16 +18,22 @@ mod objective;
 mod params;
 mod reason;
 mod selection;
+mod similarity;
 
 pub use candidates::Candidates;
 pub use method::Method;
 pub use methods::{FixedScore, KCenterParams, RandomParams, UniquenessParams};
 pub use methods::{IsolationParams, KMeansPlusPlusParams, KMeansSelectParams, KMedoidsSelectParams};
+pub use methods::{
+    FacilityLocationParams, FixedScore, KCenterParams, KernelHerdingParams, MaxHerdingParams,
+    ProbCoverParams, Radius, RandomParams, UniquenessParams,
+};
 pub use mixture::{Balance, Term};
 pub use objective::{Gains, Objective, Setting};
 pub use params::{Search, SelectParams, SelectValidParams, Weighted};
 pub use reason::{Known, Reason, ReasonPart};
 pub use selection::{Ended, Pick, Selection};
+pub use similarity::Kernel;
 
 #[cfg(test)]
 mod tests;

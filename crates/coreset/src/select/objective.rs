@@ -103,6 +103,14 @@ impl Setting<'_> {
         self.weights.map_or(1.0, |w| w[row])
     }
 
+    /// Weights as shares of the largest, which comes with them; 1 for all rows where there are none, or none above 0. Sums
+    /// of shares do not overflow.
+    pub(crate) fn shares(&self) -> (Option<Vec<f64>>, f64) {
+        let largest = self.weights.unwrap_or_default().iter().copied().fold(0.0, f64::max);
+        let unit = if 0.0 < largest { largest } else { 1.0 };
+        (self.weights.map(|weights| weights.iter().map(|weight| weight / unit).collect()), unit)
+    }
+
     /// The distance of two rows whose squared Euclidean distance in this space is given: its root under L2; under
     /// cosine, where rows have unit length, half of it, which is `1 - cosine`.
     pub fn distance(&self, squared: f64) -> f64 {
