@@ -56,6 +56,9 @@ pub(crate) enum Detail {
     Full,
 }
 
+/// An estimate over all budgets, and its p-value corrected by Holm; nothing where a method was not run.
+type Overall = (Option<Estimate>, Option<f64>);
+
 /// All tables.
 pub(crate) fn of<'a>(records: impl Iterator<Item = &'a Record>, detail: Detail) -> anyhow::Result<String> {
     let records: Vec<&Record> = records.collect();
@@ -88,8 +91,8 @@ struct Compared {
     boxes: Values,
     /// The methods that were run, without random.
     rivals: Vec<&'static str>,
-    /// By data set, in the order of methods without random: over all budgets, and the p-value corrected by Holm.
-    overall: BTreeMap<String, Vec<(Option<Estimate>, Option<f64>)>>,
+    /// By data set, in the order of `rivals`.
+    overall: BTreeMap<String, Vec<Overall>>,
 }
 
 impl Compared {
@@ -186,7 +189,7 @@ impl Compared {
         self.overall.iter().map(|(set, rows)| self.table(set, rows)).collect()
     }
 
-    fn table(&self, set: &str, rows: &[(Option<Estimate>, Option<f64>)]) -> String {
+    fn table(&self, set: &str, rows: &[Overall]) -> String {
         let budgets = self.budgets(set);
         let n_seeds = self.values.iter().find(|((s, ..), _)| s == set).map_or(0, |(_, v)| v.len());
         let head: Vec<String> = budgets.iter().map(|b| format!("{}%", f64::from(*b) / 10.0)).collect();
