@@ -2,13 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use super::methods;
 use super::methods::{IsolationParams, KMeansPlusPlusParams, KMeansSelectParams, KMedoidsSelectParams};
-use super::{KCenterParams, Objective, RandomParams, Setting, UniquenessParams};
-use crate::{OutlierParams, ParamError, RepresentativenessParams, Result, TypiClustParams, ZCoreParams};
 use super::{
     FacilityLocationParams, KCenterParams, KernelHerdingParams, MaxHerdingParams, Objective, ProbCoverParams,
     RandomParams, Setting, UniquenessParams,
 };
-use crate::{ParamError, Result, ZCoreParams};
+use crate::{OutlierParams, ParamError, RepresentativenessParams, Result, TypiClustParams, ZCoreParams};
 
 /// Every method that rows can be selected by, each with its parameters.
 ///

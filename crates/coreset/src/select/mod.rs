@@ -22,12 +22,11 @@ mod similarity;
 
 pub use candidates::Candidates;
 pub use method::Method;
-pub use methods::{FixedScore, KCenterParams, RandomParams, UniquenessParams};
-pub use methods::{IsolationParams, KMeansPlusPlusParams, KMeansSelectParams, KMedoidsSelectParams};
 pub use methods::{
     FacilityLocationParams, FixedScore, KCenterParams, KernelHerdingParams, MaxHerdingParams,
     ProbCoverParams, Radius, RandomParams, UniquenessParams,
 };
+pub use methods::{IsolationParams, KMeansPlusPlusParams, KMeansSelectParams, KMedoidsSelectParams};
 pub use mixture::{Balance, Term};
 pub use objective::{Gains, Objective, Setting};
 pub use params::{Search, SelectParams, SelectValidParams, Weighted};
