@@ -1,6 +1,6 @@
+use fearless_simd::{Level, dispatch};
 use labelloop_core::{Progress, Seed};
 use ndarray::ArrayView2;
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::Result;
@@ -82,13 +82,14 @@ impl<'a> Seeding<'a> {
 
 /// Squared distances to the nearest known row once `row` is known as well.
 pub(crate) fn approach(rows: ArrayView2<'_, f32>, nearest: &[f64], row: usize) -> Vec<f64> {
-    let arch = Arch::new();
+    let level = Level::new();
     let mut lowered = nearest.to_vec();
     let center = rows.row(row);
     let (center, all) = (center.to_slice().unwrap_or_default(), rows.to_slice().unwrap_or_default());
     let width = rows.ncols().max(1);
     lowered.par_chunks_mut(BLOCK).zip(all.par_chunks(BLOCK * width)).for_each(|(nearest, rows)| {
-        arch.dispatch(Approach { nearest, rows, center });
+        let task = Approach { nearest, rows, center };
+        dispatch!(level, _simd => task.run());
     });
     lowered
 }
@@ -99,11 +100,9 @@ struct Approach<'a> {
     center: &'a [f32],
 }
 
-impl NullaryFnOnce for Approach<'_> {
-    type Output = ();
-
+impl Approach<'_> {
     #[inline(always)]
-    fn call(self) {
+    fn run(self) {
         for (nearest, row) in self.nearest.iter_mut().zip(self.rows.chunks_exact(self.center.len().max(1))) {
             let mut lanes = [0.0f64; 8];
             let (row_chunks, center_chunks) = (row.chunks_exact(8), self.center.chunks_exact(8));

@@ -1,4 +1,4 @@
-use pulp::{Arch, NullaryFnOnce};
+use fearless_simd::{Level, dispatch};
 
 use super::project::{N_COORDS, Point};
 
@@ -31,13 +31,15 @@ impl Bounds {
 }
 
 /// Which points of a leaf have a squared distance of at most `limit` to the point: bit `i` for point `i`.
-pub(super) fn near_point(arch: Arch, point: &Point, lanes: &Lanes, limit: f32) -> u64 {
-    arch.dispatch(NearPoint { point, lanes, limit })
+pub(super) fn near_point(level: Level, point: &Point, lanes: &Lanes, limit: f32) -> u64 {
+    let points = NearPoint { point, lanes, limit };
+    dispatch!(level, _simd => points.bits())
 }
 
 /// Which points of a leaf have a squared distance of at most `limit` to the box.
-pub(super) fn near_box(arch: Arch, bounds: &Bounds, lanes: &Lanes, limit: f32) -> u64 {
-    arch.dispatch(NearBox { bounds, lanes, limit })
+pub(super) fn near_box(level: Level, bounds: &Bounds, lanes: &Lanes, limit: f32) -> u64 {
+    let points = NearBox { bounds, lanes, limit };
+    dispatch!(level, _simd => points.bits())
 }
 
 struct NearPoint<'a> {
@@ -46,11 +48,9 @@ struct NearPoint<'a> {
     limit: f32,
 }
 
-impl NullaryFnOnce for NearPoint<'_> {
-    type Output = u64;
-
+impl NearPoint<'_> {
     #[inline(always)]
-    fn call(self) -> u64 {
+    fn bits(self) -> u64 {
         let mut sums = [0.0f32; LEAF];
         for (at, lane) in self.point.iter().zip(self.lanes).take(FIRST) {
             add_squares(&mut sums, *at, lane);
@@ -71,11 +71,9 @@ struct NearBox<'a> {
     limit: f32,
 }
 
-impl NullaryFnOnce for NearBox<'_> {
-    type Output = u64;
-
+impl NearBox<'_> {
     #[inline(always)]
-    fn call(self) -> u64 {
+    fn bits(self) -> u64 {
         let mut sums = [0.0f32; LEAF];
         for ((low, high), lane) in self.bounds.low.iter().zip(&self.bounds.high).zip(self.lanes) {
             for (sum, value) in sums.iter_mut().zip(lane) {
@@ -153,8 +151,8 @@ mod tests {
             let point: Point = std::array::from_fn(|c| other.unit(c as u64) as f32);
             let high: Point = std::array::from_fn(|c| point[c] + 0.2);
             let bounds = Bounds { low: point, high };
-            for arch in [Arch::new(), Arch::Scalar] {
-                let (near, boxed) = (near_point(arch, &point, &lanes, limit), near_box(arch, &bounds, &lanes, limit));
+            for level in [Level::new(), Level::baseline()] {
+                let (near, boxed) = (near_point(level, &point, &lanes, limit), near_box(level, &bounds, &lanes, limit));
                 for i in 0..LEAF {
                     let (mut sum, mut gap) = (0.0f32, 0.0f32);
                     for (lane, (low, high)) in lanes.iter().zip(point.iter().zip(&high)) {

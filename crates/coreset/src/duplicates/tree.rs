@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use pulp::Arch;
+use fearless_simd::Level;
 
 use super::kernel::{Bounds, LEAF, Lanes, near_box, near_point};
 use super::project::{N_COORDS, Point, Projection};
@@ -18,7 +18,7 @@ pub(super) struct Tree {
     boxes: Vec<Bounds>,
     leaves: Vec<Lanes>,
     limit: f32,
-    arch: Arch,
+    level: Level,
 }
 
 /// A node and the leaves it covers.
@@ -64,7 +64,7 @@ impl Tree {
             split(&mut rows, &points, &mut boxes);
         }
         let leaves = rows.chunks(LEAF).map(|rows| lanes(rows, &points)).collect();
-        Self { rows, boxes, leaves, limit, arch: Arch::new() }
+        Self { rows, boxes, leaves, limit, level: Level::new() }
     }
 
     pub(super) fn n_leaves(&self) -> usize {
@@ -91,7 +91,7 @@ impl Tree {
         if node.leaves.end <= leaf || own.gap(bounds) > self.limit || visitor.is_done(leaf, &node) {
             return true;
         }
-        let alive = alive & near_box(self.arch, bounds, &self.leaves[leaf], self.limit);
+        let alive = alive & near_box(self.level, bounds, &self.leaves[leaf], self.limit);
         let goes_on = match node.children() {
             _ if alive == 0 => true,
             None => self.scan(leaf, node.leaves.start, alive, visitor),
@@ -110,7 +110,7 @@ impl Tree {
             let point: Point = std::array::from_fn(|c| self.leaves[leaf][c][i]);
             // Within a leaf a pair is offered by the earlier of the two.
             let later = if leaf == other { (u64::MAX << i) << 1 } else { u64::MAX };
-            let bits = near_point(self.arch, &point, &self.leaves[other], self.limit) & filled & later;
+            let bits = near_point(self.level, &point, &self.leaves[other], self.limit) & filled & later;
             if bits != 0 && !visitor.candidates(self.places(leaf).start + i, other, bits) {
                 return false;
             }
@@ -133,7 +133,7 @@ impl Tree {
                 continue;
             }
             let places = self.places(node.leaves.start);
-            let bits = near_point(self.arch, &point, &self.leaves[node.leaves.start], self.limit);
+            let bits = near_point(self.level, &point, &self.leaves[node.leaves.start], self.limit);
             ones(bits & filled(places.len())).for_each(|i| offer(places.start + i));
         }
     }
