@@ -11,6 +11,7 @@ mod nuscenes;
 mod partials;
 mod points;
 mod rows;
+mod selection;
 
 pub use evaluation::{coco_pair, evaluate};
 pub use exact_neighbours::exact_neighbours;
@@ -21,12 +22,13 @@ pub use nuscenes::nuscenes;
 pub use partials::partials;
 pub use points::{point_bin, point_las, point_pcd};
 pub use rows::{coco_detections, coco_labels};
+pub use selection::select;
 
 /// A function that must stand any bytes.
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 20] = [
+pub const BODIES: [(&str, Body); 21] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -45,6 +47,7 @@ pub const BODIES: [(&str, Body); 20] = [
     ("point_bin", point_bin),
     ("point_pcd", point_pcd),
     ("point_las", point_las),
+    ("select", select),
     ("neighbour_graph", neighbour_graph),
     ("exact_neighbours", exact_neighbours),
 ];

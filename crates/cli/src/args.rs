@@ -261,7 +261,7 @@ pub(crate) struct Iou3dArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SelectArgs {
-    /// Method: zcore, k-center, uniqueness or random. Absent: the project's selection step.
+    /// Method, by its name; an unknown name is answered with all there are. Absent: the project's selection step.
     #[arg(requires = "embeddings")]
     pub(crate) method: Option<String>,
     /// Embeddings, one row per sample.
@@ -275,11 +275,46 @@ pub(crate) struct SelectArgs {
     /// Rows that are labelled already: not chosen again, and their surroundings count as covered.
     #[arg(long, value_name = "IDS.npy")]
     pub(crate) labeled: Option<PathBuf>,
+    /// The group of each row, a number each.
+    #[arg(long, value_name = "GROUPS.npy", requires = "per_group")]
+    pub(crate) groups: Option<PathBuf>,
+    /// Most rows of one group, labelled ones counted.
+    #[arg(long, value_name = "N", requires = "groups")]
+    pub(crate) per_group: Option<usize>,
+    /// Least distance of a row to all other chosen and labelled ones.
+    #[arg(long, value_name = "D")]
+    pub(crate) min_distance: Option<f64>,
+    /// How much each row matters.
+    #[arg(long, value_name = "WEIGHTS.npy")]
+    pub(crate) weights: Option<PathBuf>,
+    /// What distance is: Euclidean, or 1 - cosine with rows scaled to unit length.
+    #[arg(long, value_enum, default_value = "l2")]
+    pub(crate) metric: DistanceArg,
+    /// A parameter of the method, as JSON or a word: neighbours=64, radius=budget. As often as wanted.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) param: Vec<String>,
+    /// Another objective beside the method, and how much it counts; negative to avoid it. As often as wanted.
+    #[arg(long, value_name = "METHOD=STRENGTH")]
+    pub(crate) objective: Vec<String>,
+    /// How much the method itself counts beside other objectives.
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true, value_name = "S")]
+    pub(crate) strength: f64,
+    /// Look at a random sample of rows in each step, large enough to miss at most so much of the best on average.
+    #[arg(long, value_name = "EPSILON")]
+    pub(crate) stochastic: Option<f64>,
     /// Seed where chance plays a part.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum DistanceArg {
+    /// Euclidean distance.
+    L2,
+    /// 1 - cosine of the angle.
+    Cosine,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -34,6 +34,21 @@ pub(super) fn read_ids(path: &Path, n_rows: usize) -> anyhow::Result<Vec<usize>>
         .collect()
 }
 
+/// Numbers, from f64 or f32.
+pub(super) fn read_numbers(path: &Path) -> anyhow::Result<Vec<f64>> {
+    let open = || File::open(path).with_context(|| format!("{}: cannot be read", path.display()));
+    let not_numbers = || format!("{}: expected a one-dimensional array of f64 or f32", path.display());
+    match Array1::<f64>::read_npy(open()?) {
+        Ok(numbers) => Ok(numbers.to_vec()),
+        Err(ReadNpyError::WrongDescriptor(_)) => Ok(Array1::<f32>::read_npy(open()?)
+            .with_context(not_numbers)?
+            .iter()
+            .map(|v| f64::from(*v))
+            .collect()),
+        Err(e) => Err(e).with_context(not_numbers),
+    }
+}
+
 /// Writes an array.
 pub(super) fn write_npy<T: WritableElement, D: ndarray::Dimension>(
     path: &Path,
