@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bytes;
+mod clusterings;
 mod evaluation;
 mod exact_neighbours;
 mod files;
@@ -13,6 +14,7 @@ mod points;
 mod rows;
 mod selection;
 
+pub use clusterings::clusterings;
 pub use evaluation::{coco_pair, evaluate};
 pub use exact_neighbours::exact_neighbours;
 pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_studio, voc, yolo};
@@ -28,7 +30,7 @@ pub use selection::select;
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 21] = [
+pub const BODIES: [(&str, Body); 22] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -44,6 +46,7 @@ pub const BODIES: [(&str, Body); 21] = [
     ("fiftyone", fiftyone),
     ("nuscenes", nuscenes),
     ("partials", partials),
+    ("clusterings", clusterings),
     ("point_bin", point_bin),
     ("point_pcd", point_pcd),
     ("point_las", point_las),
