@@ -148,7 +148,7 @@ impl ZCoreValidParams {
     /// same seed gives the same bits with any number of threads. O(draws x rows x columns per draw) time.
     ///
     /// # Errors
-    /// [`CoresetError::NotFinite`] naming the row, [`CoresetError::NoColumns`].
+    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite) naming the row, [`CoresetError::NoColumns`](crate::CoresetError::NoColumns).
     pub fn score(&self, rows: ArrayView2<'_, f32>) -> Result<ZCoreScores> {
         self.score_given(rows, Array2::zeros((0, rows.ncols())).view(), &Silent)
     }
@@ -160,8 +160,8 @@ impl ZCoreValidParams {
     /// neighbours to the candidate, so a copy of a labelled row always pays. Columns are described over both.
     ///
     /// # Errors
-    /// [`CoresetError::NotFinite`], [`CoresetError::NoColumns`], [`CoresetError::DimensionMismatch`], and
-    /// [`CoresetError::Cancelled`] when `progress` asks for it.
+    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite), [`CoresetError::NoColumns`](crate::CoresetError::NoColumns), [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch), and
+    /// [`CoresetError::Cancelled`](crate::CoresetError::Cancelled) when `progress` asks for it.
     pub fn score_given(
         &self,
         candidates: ArrayView2<'_, f32>,
@@ -203,7 +203,7 @@ impl ZCoreScores {
     /// The k rows with the highest raw scores, highest first, ties by lower row.
     ///
     /// # Errors
-    /// [`CoresetError::ScoreNotANumber`], which scores of this crate never cause.
+    /// [`CoresetError::ScoreNotANumber`](crate::CoresetError::ScoreNotANumber), which scores of this crate never cause.
     pub fn top(&self, k: usize) -> Result<Vec<Selected>> {
         let rows: Vec<usize> = (0..self.raw.len()).collect();
         let mut ranked = rank_by_score(&self.raw, &rows)?;
