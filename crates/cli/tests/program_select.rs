@@ -98,3 +98,17 @@ fn wrong_usage_and_wrong_files_are_told_apart() {
     let few = select(dir.path(), "random", &["-k", "2", "--weights", "few.npy"]);
     assert_eq!(json(&few)["error"]["message"], "few.npy: 1 entries, expected 40, one for each row");
 }
+
+#[test]
+fn reasons_name_rows_in_the_numbers_of_the_file() {
+    let dir = folder();
+    let told = json(&select(dir.path(), "k-center", &["-k", "9", "--labeled", "labelled.npy"]));
+    let ids = ids(dir.path());
+    for pick in told["picks"].as_array().unwrap() {
+        let nearest = &pick["reason"]["data"]["nearest"];
+        match nearest["pick"].as_i64() {
+            Some(row) => assert!(ids.contains(&row), "{row} in {ids:?}"),
+            None => assert!([Some(0), Some(39)].contains(&nearest["labelled"].as_i64()), "{nearest}"),
+        }
+    }
+}

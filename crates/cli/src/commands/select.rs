@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use labelloop_core::Silent;
 use labelloop_coreset::select::{
-    Candidates, Ended, Method, Search, SelectParams, SelectValidParams, Selection, Weighted,
+    Candidates, Ended, Known, Method, Search, SelectParams, SelectValidParams, Selection, Weighted,
 };
 use labelloop_coreset::{Metric, ParamError};
 use ndarray::{Array1, Axis};
@@ -40,7 +40,8 @@ pub(super) fn select(args: &SelectArgs, output: &Output) -> anyhow::Result<ExitC
         .iter()
         .zip(&ids)
         .map(|(pick, id)| {
-            let reason = json!({ "data": pick.reason, "text": pick.reason.to_string() });
+            let reason = pick.reason.clone().renumbered(&|known| problem.in_file(known));
+            let reason = json!({ "data": reason, "text": reason.to_string() });
             json!({ "row": id, "rank": pick.rank, "gain": finite(pick.gain), "reason": reason })
         })
         .collect();
@@ -131,6 +132,14 @@ impl Problem {
             anyhow::bail!("{}: {found} entries, expected {expected}, one for each row", path.display());
         }
         Ok(Self { rows, labelled, free, groups, weights })
+    }
+
+    /// A row that a reason names, in the numbers of the file.
+    fn in_file(&self, known: Known) -> Known {
+        match known {
+            Known::Pick(row) => Known::Pick(self.free[row]),
+            Known::Labelled(row) => Known::Labelled(self.labelled[row]),
+        }
     }
 
     fn select(&self, valid: &SelectValidParams, k: usize) -> anyhow::Result<Selection> {

@@ -101,6 +101,34 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    /// The same reason with the rows that it names given other numbers, as where candidates are some rows of a file.
+    ///
+    /// ```
+    /// use labelloop_coreset::select::{Known, Reason};
+    ///
+    /// let reason = Reason::Farthest { distance: 0.25, nearest: Known::Pick(1) };
+    /// let rows_of_candidates = [4, 9];
+    /// let in_file = reason.renumbered(&|known| match known {
+    ///     Known::Pick(row) => Known::Pick(rows_of_candidates[row]),
+    ///     labelled => labelled,
+    /// });
+    /// assert_eq!(in_file, Reason::Farthest { distance: 0.25, nearest: Known::Pick(9) });
+    /// ```
+    pub fn renumbered(mut self, number: &dyn Fn(Known) -> Known) -> Self {
+        match &mut self {
+            Reason::Farthest { nearest, .. } | Reason::Drawn { nearest, .. } => *nearest = number(*nearest),
+            Reason::Mixture { parts } => {
+                for part in parts {
+                    part.reason = part.reason.clone().renumbered(number);
+                }
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
 /// What one of several objectives says of a pick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReasonPart {
