@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use labelloop_media::{DecodeLimits, PointFormat, PointLimits, decode_named, decode_points};
+use labelloop_media::{DecodeLimits, PointFormat, PointLimits, RgbImage, decode_named, decode_points};
 
 use crate::{BevDescriptor, Descriptor, EmbedError, PointDescriptor, Result};
 
@@ -37,6 +37,32 @@ pub trait Embedder: Sync {
     /// # Errors
     /// Why there is none.
     fn embed_bytes(&self, bytes: &[u8], path: &Path) -> Result<Vec<f32>>;
+}
+
+/// An [`Embedder`] that describes pictures which are already decoded: crops, frames, pictures made in memory.
+///
+/// ```
+/// use labelloop_core::ImageSize;
+/// use labelloop_embed::{Descriptor, PictureEmbedder};
+/// use labelloop_media::RgbImage;
+///
+/// let anything: &dyn PictureEmbedder = &Descriptor::default();
+/// let vector = anything.embed_picture(&RgbImage::filled(ImageSize::new(24, 18)?, [9, 99, 200]))?;
+/// assert_eq!(vector.len(), anything.n_dims());
+/// # Ok::<(), labelloop_embed::EmbedError>(())
+/// ```
+pub trait PictureEmbedder: Embedder {
+    /// The vector of a picture; the same pixels give the same bits.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn embed_picture(&self, picture: &RgbImage) -> Result<Vec<f32>>;
+}
+
+impl PictureEmbedder for Descriptor {
+    fn embed_picture(&self, picture: &RgbImage) -> Result<Vec<f32>> {
+        self.embed(picture)
+    }
 }
 
 impl Embedder for Descriptor {

@@ -16,7 +16,7 @@ pub use bev_descriptor::{BevDescriptor, BevDescriptorParams};
 pub use cache::CacheState;
 pub use descriptor::{Descriptor, DescriptorParams};
 pub use embed_all::{EmbedFailure, EmbedRun, embed_all};
-pub use embedder::Embedder;
+pub use embedder::{Embedder, PictureEmbedder};
 pub use error::{EmbedError, ParamError, Result};
 pub use npy::{read_npy, write_npy};
 pub use point_descriptor::{PointDescriptor, PointDescriptorParams};
