@@ -1,42 +1,6 @@
-use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use crate::stacked::Stacked;
-use crate::{CoresetError, Result};
-
-/// Refuses rows that hold anything but finite numbers, and more rows than `u32` can number.
-pub(crate) fn check_rows(rows: ArrayView2<'_, f32>, what: &'static str) -> Result<()> {
-    if u32::try_from(rows.nrows()).is_err() {
-        return Err(CoresetError::TooManyRows { found: rows.nrows(), expected: u32::MAX as usize });
-    }
-    if rows.nrows() > 0 && rows.ncols() == 0 {
-        return Err(CoresetError::NoColumns);
-    }
-    // Looking for a first fault in parts keeps the answer that of looking row by row.
-    let fault = match rows.as_slice() {
-        Some(all) => all.par_chunks(PART).enumerate().find_map_first(|(part, numbers)| {
-            // Without an early end the first look goes through vectors.
-            let odd = numbers.iter().fold(false, |odd, v| odd | is_odd(v));
-            let at = odd.then(|| numbers.iter().position(is_odd))??;
-            Some((part * PART + at, numbers[at]))
-        }),
-        None => rows.iter().copied().enumerate().find(|(_, v)| is_odd(v)),
-    };
-    match fault {
-        Some((at, found)) => {
-            let (row, column) = (at / rows.ncols(), at % rows.ncols());
-            Err(CoresetError::NotFinite { what, row, column, found: f64::from(found) })
-        }
-        None => Ok(()),
-    }
-}
-
-/// Numbers that one task looks at.
-const PART: usize = 1 << 16;
-
-fn is_odd(value: &f32) -> bool {
-    !value.is_finite()
-}
 
 /// Embeddings column by column, as draws look at few columns of all rows.
 pub(crate) struct Columns {
@@ -92,7 +56,7 @@ fn stats(column: &[f32]) -> ColumnStats {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::{Array2, array};
+    use ndarray::array;
 
     use super::*;
 
@@ -110,13 +74,5 @@ mod tests {
         let c = Columns::of(&Stacked::new(first.view(), second.view()).unwrap());
         assert_eq!((c.column(1), c.n_rows()), (&[2.0f32, 4.0][..], 2));
         assert!(c.column(9).is_empty());
-    }
-
-    #[test]
-    fn bad_rows_are_named() {
-        let e = check_rows(array![[0.0, 1.0], [f32::NAN, 0.0]].view(), "candidates").unwrap_err();
-        assert_eq!(e.to_string(), "candidates row 1, column 0 is NaN: expected a finite number");
-        assert_eq!(check_rows(Array2::zeros((2, 0)).view(), "x"), Err(CoresetError::NoColumns));
-        assert_eq!(check_rows(Array2::zeros((0, 0)).view(), "x"), Ok(()));
     }
 }

@@ -1,6 +1,6 @@
 use ndarray::{ArrayView2, Axis, concatenate};
 
-use crate::columns::check_rows;
+use crate::checks::check_rows;
 use crate::knn::OtherRows;
 use crate::{CoresetError, Result};
 

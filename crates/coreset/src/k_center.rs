@@ -1,8 +1,8 @@
 use ndarray::{ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
-use crate::columns::check_rows;
-use crate::{CoresetError, Result, Selected};
+use crate::checks::{check_rows, check_width};
+use crate::{Result, Selected};
 
 /// Greedy k-center, farthest first (Gonzalez 1985): each pick is the row farthest from all picked and already labelled
 /// ones.
@@ -35,10 +35,7 @@ pub fn k_center(
     let given = already.filter(|given| given.nrows() > 0);
     if let Some(given) = given {
         check_rows(given, "labelled")?;
-        if given.ncols() != rows.ncols() {
-            let (found, expected) = (given.ncols(), rows.ncols());
-            return Err(CoresetError::DimensionMismatch { what: "labelled", found, expected });
-        }
+        check_width(given, rows.ncols(), "labelled")?;
         given.rows().into_iter().for_each(|center| approach(&mut nearest, rows, center));
     }
     let mut open = vec![true; rows.nrows()];
@@ -84,6 +81,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::CoresetError;
 
     #[test]
     fn equal_rows_are_picked_in_order() {

@@ -4,10 +4,10 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::columns::check_rows;
+use crate::checks::{check_given, check_rows, check_weights};
 use crate::geometry::squared;
 use crate::seeding::Seeding;
-use crate::{CoresetError, ParamError, Result};
+use crate::{ParamError, Result};
 
 /// Clusters around means: k-means++ seeding (Arthur and Vassilvitskii 2007), then Lloyd's iterations.
 ///
@@ -129,12 +129,8 @@ impl KMeansValidParams {
         progress: &dyn Progress,
     ) -> Result<KMeans> {
         check_rows(rows, "embeddings")?;
-        check_rows(fixed, "fixed centers")?;
-        check_weights(weights, rows.nrows())?;
-        if rows.nrows() > 0 && fixed.nrows() > 0 && fixed.ncols() != rows.ncols() {
-            let (found, expected) = (fixed.ncols(), rows.ncols());
-            return Err(CoresetError::DimensionMismatch { what: "fixed centers", found, expected });
-        }
+        check_given(rows, fixed, "fixed centers")?;
+        weights.map_or(Ok(()), |weights| check_weights(weights, rows.nrows()))?;
         let rows = rows.as_standard_layout();
         let nearest_fixed = nearest(rows.view(), fixed)?;
         let lloyd = Lloyd { params: &self.0, rows: rows.view(), weights, nearest_fixed, progress };
@@ -146,17 +142,6 @@ impl KMeansValidParams {
             }
         }
         Ok(best.unwrap_or_else(|| lloyd.nothing()))
-    }
-}
-
-pub(crate) fn check_weights(weights: Option<&[f64]>, n_rows: usize) -> Result<()> {
-    let Some(weights) = weights else { return Ok(()) };
-    if weights.len() != n_rows {
-        return Err(CoresetError::LengthMismatch { what: "weights", found: weights.len(), expected: n_rows });
-    }
-    match weights.iter().position(|w| !(0.0 <= *w && w.is_finite())) {
-        Some(row) => Err(CoresetError::Weight { row, found: weights[row] }),
-        None => Ok(()),
     }
 }
 
@@ -320,6 +305,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::CoresetError;
 
     fn rows(seed: u64, n: usize, d: usize, clusters: usize) -> Array2<f32> {
         let s = Seed::new(seed);

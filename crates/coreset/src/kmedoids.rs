@@ -3,8 +3,8 @@ use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::columns::check_rows;
-use crate::kmeans::{check_weights, nearest};
+use crate::checks::{check_given, check_rows, check_weights};
+use crate::kmeans::nearest;
 use crate::seeding::{Seeding, approach};
 use crate::{CoresetError, ParamError, Result};
 
@@ -107,12 +107,8 @@ impl KMedoidsValidParams {
         progress: &dyn Progress,
     ) -> Result<KMedoids> {
         check_rows(rows, "embeddings")?;
-        check_rows(fixed, "fixed medoids")?;
-        check_weights(weights, rows.nrows())?;
-        if rows.nrows() > 0 && fixed.nrows() > 0 && fixed.ncols() != rows.ncols() {
-            let (found, expected) = (fixed.ncols(), rows.ncols());
-            return Err(CoresetError::DimensionMismatch { what: "fixed medoids", found, expected });
-        }
+        check_given(rows, fixed, "fixed medoids")?;
+        weights.map_or(Ok(()), |weights| check_weights(weights, rows.nrows()))?;
         let rows = rows.as_standard_layout();
         let to_fixed = nearest(rows.view(), fixed)?;
         let search = Search { params: &self.0, rows: rows.view(), weights, to_fixed: &to_fixed, progress };

@@ -4,6 +4,8 @@
     reason = "array views are handed over by value, which is their idiom"
 )]
 
+mod checks;
+mod closest;
 mod coded_scan;
 mod codes;
 mod columns;

@@ -2,7 +2,7 @@ use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::columns::check_rows;
+use crate::checks::check_rows;
 use crate::knn::OtherRows;
 use crate::{ParamError, Result};
 

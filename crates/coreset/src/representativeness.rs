@@ -2,7 +2,7 @@ use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::columns::check_rows;
+use crate::checks::check_rows;
 use crate::geometry::squared;
 use crate::kmeans::nearest;
 use crate::{CoresetError, DuplicateParams, KMeansParams, MeanShiftParams, Metric, ParamError, Result};

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use ndarray::ArrayView2;
 
-use crate::columns::check_rows;
+use crate::checks::{check_rows, check_width};
 use crate::{CoresetError, Result};
 
 /// Candidates, then the rows that are labelled already, numbered through.
@@ -19,10 +19,7 @@ impl<'a> Stacked<'a> {
     pub(crate) fn new(candidates: ArrayView2<'a, f32>, labelled: ArrayView2<'a, f32>) -> Result<Self> {
         check_rows(candidates, "candidates")?;
         check_rows(labelled, "labelled")?;
-        if labelled.nrows() > 0 && labelled.ncols() != candidates.ncols() {
-            let (found, expected) = (labelled.ncols(), candidates.ncols());
-            return Err(CoresetError::DimensionMismatch { what: "labelled", found, expected });
-        }
+        check_width(labelled, candidates.ncols(), "labelled")?;
         let n_rows = candidates.nrows().saturating_add(labelled.nrows());
         if u32::try_from(n_rows).is_err() {
             return Err(CoresetError::TooManyRows { found: n_rows, expected: u32::MAX as usize });

@@ -2,7 +2,7 @@ use labelloop_index::{ExactIndex, Metric};
 use ndarray::ArrayView2;
 
 use crate::Result;
-use crate::columns::check_rows;
+use crate::checks::check_rows;
 
 /// Weights of the nearest, second and third neighbour.
 const WEIGHTS: [f64; 3] = [0.6, 0.3, 0.1];

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::closest::{Nearest, by_distance, keep_closest};
 use crate::columns::Columns;
 use crate::draws::Draw;
 
@@ -10,9 +11,6 @@ const CHUNK: usize = 1024;
 
 /// What a draw adds to the scores: row and change.
 pub(crate) type Update = Vec<(u32, f64)>;
-
-/// Rows by distance, closest first, ties by lower row.
-pub(crate) type Nearest = Vec<(f64, u32)>;
 
 /// Looks at every row of a run, for one draw after another.
 pub(crate) struct Scan<'a> {
@@ -62,7 +60,7 @@ impl Scan<'_> {
         if kept.len() > k {
             keep_closest(&mut kept, k);
         }
-        kept.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        kept.sort_unstable_by(by_distance);
         kept
     }
 
@@ -102,14 +100,6 @@ fn offer_closest(best: &mut Option<(f64, usize)>, start: usize, distances: &[f64
     {
         *best = Some((smallest, start + offset));
     }
-}
-
-/// Keeps the k first by distance and row and tells the distance of the last of them.
-fn keep_closest(kept: &mut Vec<(f64, u32)>, k: usize) -> f64 {
-    let (_, kth, _) = kept.select_nth_unstable_by(k - 1, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let ceiling = kth.0;
-    kept.truncate(k);
-    ceiling
 }
 
 /// The winner's point, taken from its neighbours: wholly from the first where that is an exact duplicate, else by

@@ -3,11 +3,12 @@
 use fearless_simd::Level;
 use rayon::prelude::*;
 
+use crate::closest::Nearest;
 use crate::codes::Codes;
 use crate::columns::{ColumnStats, Columns};
 use crate::draws::Draw;
 use crate::stacked::Stacked;
-use crate::zcore_kernel::{Nearest, Penalty, Scan, Update};
+use crate::zcore_kernel::{Penalty, Scan, Update};
 use crate::zcore_sample::Sample;
 use crate::zcore_search::Search;
 
@@ -25,7 +26,6 @@ pub(crate) struct Work {
     pub(crate) n_draws: usize,
     pub(crate) n_dims: usize,
     pub(crate) n_neighbours: usize,
-    pub(crate) penalty: Penalty,
 }
 
 /// Rows made ready for draws.
@@ -102,11 +102,8 @@ impl<'a> Scorer<'a> {
     }
 
     /// What each draw adds to the scores.
-    pub(crate) fn updates(&self, draws: &[Draw]) -> Vec<Update> {
-        // Draws whose columns lie close together follow one another, so that codes stay in the nearest caches.
-        let column = |i: usize, at: usize| draws[i].get(at).map_or(0, |(column, _)| *column);
-        let mut order: Vec<usize> = (0..draws.len()).collect();
-        order.sort_unstable_by_key(|i| (column(*i, 1) / NEAR_COLUMNS, column(*i, 0), *i));
+    pub(crate) fn updates(&self, draws: &[Draw], penalty: Penalty) -> Vec<Update> {
+        let order = neighbouring(draws);
         let draws: Vec<Draw> = order.iter().map(|i| draws[*i].clone()).collect();
         // Where there are rows, every draw has a winner.
         let winners: Vec<u32> = self.winners(&draws).into_iter().flatten().map(|(_, row)| row).collect();
@@ -117,7 +114,7 @@ impl<'a> Scorer<'a> {
         let points: Vec<Draw> = draws.par_iter().zip(&winners).map(at_winner).collect();
         let neighbours = self.nearest(&points, &winners, self.n_neighbours());
         let n_scored = self.rows.n_scored();
-        let update = |(winner, near): (&u32, &Vec<_>)| self.work.penalty.update(*winner, near, n_scored);
+        let update = |(winner, near): (&u32, &Vec<_>)| penalty.update(*winner, near, n_scored);
         let found: Vec<Update> = winners.par_iter().zip(&neighbours).map(update).collect();
         let mut updates = vec![Update::new(); found.len()];
         for (i, update) in order.into_iter().zip(found) {
@@ -151,6 +148,15 @@ impl<'a> Scorer<'a> {
     fn n_neighbours(&self) -> usize {
         self.work.n_neighbours.min(self.rows.n_rows().saturating_sub(1))
     }
+}
+
+/// An order of draws in which those whose columns lie close together follow one another, so that their numbers or codes
+/// stay in the nearest caches.
+pub(crate) fn neighbouring(draws: &[Draw]) -> Vec<usize> {
+    let column = |i: usize, at: usize| draws[i].get(at).map_or(0, |(column, _)| *column);
+    let mut order: Vec<usize> = (0..draws.len()).collect();
+    order.sort_unstable_by_key(|i| (column(*i, 1) / NEAR_COLUMNS, column(*i, 0), *i));
+    order
 }
 
 /// Whether making codes pays, by costs in nanoseconds as measured on one core.
@@ -192,11 +198,12 @@ mod tests {
         assert_eq!(stats, coded.stats());
         let draws: Vec<Draw> =
             (0..work.n_draws as u64).map(|i| draw(Seed::new(3), i, work.n_dims, &stats)).collect();
-        assert_eq!(plain.updates(&draws), coded.updates(&draws));
+        let penalty = Penalty { exponent: 4.0, eps: 1e-8 };
+        assert_eq!(plain.updates(&draws, penalty), coded.updates(&draws, penalty));
     }
 
     fn work(n_draws: usize, n_dims: usize, n_neighbours: usize) -> Work {
-        Work { n_draws, n_dims, n_neighbours, penalty: Penalty { exponent: 4.0, eps: 1e-8 } }
+        Work { n_draws, n_dims, n_neighbours }
     }
 
     #[test]

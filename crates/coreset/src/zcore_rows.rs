@@ -46,8 +46,8 @@ impl ZCoreValidParams {
         labelled: ArrayView2<'a, f32>,
     ) -> Result<ZCoreRows<'a>> {
         let params = self.params().clone();
-        let ZCoreParams { n_draws, n_dims, n_neighbours, exponent, eps, .. } = params;
-        let work = Work { n_draws, n_dims, n_neighbours, penalty: Penalty { exponent, eps } };
+        let ZCoreParams { n_draws, n_dims, n_neighbours, .. } = params;
+        let work = Work { n_draws, n_dims, n_neighbours };
         let scorer = Scorer::new(Stacked::new(candidates, labelled)?, work);
         Ok(ZCoreRows { params, scorer, stats: OnceLock::new() })
     }
@@ -84,11 +84,12 @@ impl ZCoreRows<'_> {
         let mut raw = self.params.initial.scores(seed, self.scorer.n_scored());
         let n_draws = if raw.is_empty() { 0 } else { n_draws };
         let batch = self.scorer.batch();
+        let penalty = Penalty { exponent: self.params.exponent, eps: self.params.eps };
         for start in (0..n_draws).step_by(batch) {
             progress.step("zcore", start as u64, n_draws as u64)?;
             let draws: Vec<Draw> = (start..n_draws.min(start + batch)).map(&draw).collect();
             // Sums are taken in the order of draws, whatever the number of threads.
-            for (row, change) in self.scorer.updates(&draws).into_iter().flatten() {
+            for (row, change) in self.scorer.updates(&draws, penalty).into_iter().flatten() {
                 raw[row as usize] += change;
             }
         }

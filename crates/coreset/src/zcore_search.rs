@@ -7,11 +7,11 @@
 use fearless_simd::{Level, Simd, dispatch};
 use rayon::prelude::*;
 
+use crate::closest::{Nearest, by_distance, keep_closest};
 use crate::coded_scan::{Window, inside};
 use crate::codes::Codes;
 use crate::draws::Draw;
 use crate::stacked::Stacked;
-use crate::zcore_kernel::Nearest;
 use crate::zcore_sample::Sample;
 
 /// Columns of a draw that codes are compared in; further ones count in the distance alone.
@@ -280,16 +280,9 @@ struct Closest {
 }
 
 impl Closest {
-    /// Keeps the k first by distance and row; the last of them is where rows stop to matter.
-    fn prune(&mut self) {
-        let (_, kth, _) = self.kept.select_nth_unstable_by(self.k - 1, by_distance);
-        self.ceiling = kth.0;
-        self.kept.truncate(self.k);
-    }
-
     fn finish(mut self) -> Nearest {
         if self.kept.len() > self.k && self.k > 0 {
-            self.prune();
+            keep_closest(&mut self.kept, self.k);
         }
         self.kept.sort_unstable_by(by_distance);
         self.kept
@@ -306,7 +299,7 @@ impl Seeker for Closest {
         self.kept.push((distance, row));
         let full = self.kept.len() >= 2 * self.k + 16;
         if full {
-            self.prune();
+            self.ceiling = keep_closest(&mut self.kept, self.k);
         }
         full
     }
@@ -318,8 +311,4 @@ impl Seeker for Closest {
     fn is_short(&self) -> bool {
         self.kept.len() < self.k
     }
-}
-
-fn by_distance(a: &(f64, u32), b: &(f64, u32)) -> std::cmp::Ordering {
-    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::groups::{DuplicateGroup, DuplicateGroups, Redundant};
 pub use self::plan::SearchPlan;
-use crate::columns::check_rows;
+use crate::checks::check_rows;
 use crate::{CoresetError, ParamError, Result};
 use blocked::Blocked;
 use exact::Exact;

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Partial, PartialError, Shard};
+use crate::checks::check_width;
 use crate::select::{Candidates, Pick, SelectParams, SelectValidParams, Selection};
 use crate::{CoresetError, Result};
 
@@ -100,10 +101,7 @@ impl GreediParams {
         if self.n_parts == 0 {
             return Err(PartialError::NoParts.into());
         }
-        if labelled.nrows() > 0 && labelled.ncols() != n_columns {
-            let found = labelled.ncols();
-            return Err(CoresetError::DimensionMismatch { what: "labelled", found, expected: n_columns });
-        }
+        check_width(labelled, n_columns, "labelled")?;
         let labelled = labelled.as_standard_layout().into_owned();
         Ok(Greedi { params: self.clone(), n_columns, n_rows, labelled, parts: BTreeMap::new() })
     }

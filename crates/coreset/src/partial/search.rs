@@ -8,8 +8,7 @@ use super::zcore::Winner;
 use crate::Result;
 use crate::draws::Draw;
 use crate::stacked::Stacked;
-use crate::zcore_kernel::Penalty;
-use crate::zcore_plan::{Scorer, Work};
+use crate::zcore_plan::{Scorer, Work, neighbouring};
 
 /// A shard's rows in ascending order of their numbers, so that what goes by the lower row here goes by the lower row of the
 /// whole; rows that get no score come last, as their numbers do.
@@ -76,7 +75,7 @@ impl<'a> Searched<'a> {
         }
     }
 
-    /// Searches for draws that share a column together, so that its numbers stay in the nearest cache.
+    /// Searches batch by batch, for draws of neighbouring columns together.
     fn by_batches<T: Default + Clone>(
         &self,
         points: &[Draw],
@@ -90,10 +89,8 @@ impl<'a> Searched<'a> {
         let (scored, others) = self.rows().split_at(Axis(0), self.n_scored);
         let rows = Stacked::new(scored, others)?;
         let n_dims = points.first().map_or(0, Vec::len);
-        let penalty = Penalty { exponent: 0.0, eps: 0.0 };
-        let scorer = Scorer::new(rows, Work { n_draws: points.len(), n_dims, n_neighbours: k, penalty });
-        let mut order: Vec<usize> = (0..points.len()).collect();
-        order.sort_unstable_by_key(|i| (points[*i].first().map(|(column, _)| *column), *i));
+        let scorer = Scorer::new(rows, Work { n_draws: points.len(), n_dims, n_neighbours: k });
+        let order = neighbouring(points);
         for batch in order.chunks(scorer.batch()) {
             let points: Vec<Draw> = batch.iter().map(|i| points[*i].clone()).collect();
             for (i, one) in batch.iter().zip(search(&scorer, &points, batch)) {
@@ -102,9 +99,4 @@ impl<'a> Searched<'a> {
         }
         Ok(found)
     }
-}
-
-/// Closest first, ties by lower row.
-pub(super) fn by_distance(a: &(f64, u32), b: &(f64, u32)) -> std::cmp::Ordering {
-    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }

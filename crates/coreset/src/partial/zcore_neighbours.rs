@@ -1,8 +1,9 @@
 use rayon::prelude::*;
 
-use super::search::{Searched, by_distance};
+use super::search::Searched;
 use super::zcore::Run;
 use super::{Partial, PartialError, RowsSeen, Shard, ZCoreWinners};
+use crate::closest::by_distance;
 use crate::draws::Draw;
 use crate::zcore_kernel::penalties;
 use crate::{CoresetError, Result, ZCoreScores};

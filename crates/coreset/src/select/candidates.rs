@@ -1,7 +1,7 @@
 use labelloop_index::Metric;
 use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 
-use crate::columns::check_rows;
+use crate::checks::{check_given, check_length, check_rows, check_weights};
 use crate::{CoresetError, Result};
 
 /// What is chosen from: rows, what is labelled already, groups and weights.
@@ -45,8 +45,7 @@ impl<'a> Candidates<'a> {
     /// [`CoresetError::NotFinite`] and [`CoresetError::DimensionMismatch`].
     pub fn given(mut self, labelled: ArrayView2<'a, f32>) -> Result<Self> {
         if labelled.nrows() > 0 {
-            check_rows(labelled, "labelled")?;
-            self.same_columns(labelled.ncols())?;
+            check_given(self.rows.view(), labelled, "labelled")?;
             self.labelled = standard(labelled);
         }
         Ok(self)
@@ -57,7 +56,7 @@ impl<'a> Candidates<'a> {
     /// # Errors
     /// [`CoresetError::LengthMismatch`].
     pub fn grouped(mut self, groups: &'a [u32]) -> Result<Self> {
-        same_length("groups", groups.len(), self.n_rows())?;
+        check_length("groups", groups.len(), self.n_rows())?;
         self.groups = Some(groups);
         Ok(self)
     }
@@ -67,7 +66,7 @@ impl<'a> Candidates<'a> {
     /// # Errors
     /// [`CoresetError::LengthMismatch`].
     pub fn labelled_grouped(mut self, groups: &'a [u32]) -> Result<Self> {
-        same_length("groups of labelled rows", groups.len(), self.n_labelled())?;
+        check_length("groups of labelled rows", groups.len(), self.n_labelled())?;
         self.labelled_groups = Some(groups);
         Ok(self)
     }
@@ -77,10 +76,7 @@ impl<'a> Candidates<'a> {
     /// # Errors
     /// [`CoresetError::LengthMismatch`], and [`CoresetError::Weight`] for a weight that is negative or not finite.
     pub fn weighted(mut self, weights: &'a [f64]) -> Result<Self> {
-        same_length("weights", weights.len(), self.n_rows())?;
-        if let Some(row) = weights.iter().position(|w| !(0.0 <= *w && w.is_finite())) {
-            return Err(CoresetError::Weight { row, found: weights[row] });
-        }
+        check_weights(weights, self.n_rows())?;
         self.weights = Some(weights);
         Ok(self)
     }
@@ -139,14 +135,6 @@ impl<'a> Candidates<'a> {
             _ => Ok((self.rows.view().into(), self.labelled.view().into())),
         }
     }
-
-    fn same_columns(&self, found: usize) -> Result<()> {
-        let expected = self.n_dims();
-        if self.n_rows() > 0 && found != expected {
-            return Err(CoresetError::DimensionMismatch { what: "labelled", found, expected });
-        }
-        Ok(())
-    }
 }
 
 /// Rows scaled to unit length, by a norm computed in f64.
@@ -163,10 +151,6 @@ pub(crate) fn unit_rows(rows: ArrayView2<'_, f32>, what: &'static str) -> Result
         entries.mapv_inplace(|v| (f64::from(v) / norm) as f32);
     }
     Ok(unit)
-}
-
-fn same_length(what: &'static str, found: usize, expected: usize) -> Result<()> {
-    if found == expected { Ok(()) } else { Err(CoresetError::LengthMismatch { what, found, expected }) }
 }
 
 fn standard(rows: ArrayView2<'_, f32>) -> CowArray<'_, f32, Ix2> {

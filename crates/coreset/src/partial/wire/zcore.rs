@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::{Reader, Writer};
 use super::{Wire, header};
+use crate::closest::by_distance;
 use crate::draws::Draw;
-use crate::partial::search::by_distance;
 use crate::partial::zcore::{Run, Winner};
 use crate::partial::{RowsSeen, ZCoreNeighbours, ZCoreWinners};
 use crate::{Result, ZCoreParams};
