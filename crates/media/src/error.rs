@@ -44,6 +44,21 @@ pub enum MediaError {
         /// The limit.
         max_pixels: u64,
     },
+    /// A window that reaches out of the picture it should be cut from.
+    #[error(
+        "window of {} x {} pixels from column {left}, row {top} of {} x {} pixels: expected it inside",
+        window.width(), window.height(), whole.width(), whole.height()
+    )]
+    OutsideResized {
+        /// First column.
+        left: u32,
+        /// First row.
+        top: u32,
+        /// Sides of the window.
+        window: ImageSize,
+        /// Sides of the picture at its new size.
+        whole: ImageSize,
+    },
     /// The encoder refused the picture.
     #[error("{width} x {height} picture cannot be written as {format}: {reason}")]
     Encode {

@@ -5,6 +5,23 @@ use labelloop_core::ImageSize;
 
 use crate::{DecodeLimits, MediaError, Result, RgbImage};
 
+/// How the pixels around a new one are weighed; the support of all but [`Nearest`](Self::Nearest) grows with the
+/// reduction, so that fine texture is averaged and not skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ResizeFilter {
+    /// The pixel in which the middle of the new one falls (Pillow's `NEAREST`).
+    Nearest,
+    /// The mean of the pixels that the new one covers (`BOX`).
+    Box,
+    /// A triangle, one new pixel wide on each side (`BILINEAR`).
+    Triangle,
+    /// The cubic of Catmull and Rom, a = -0.5, two new pixels wide on each side (`BICUBIC`).
+    CatmullRom,
+    /// A sinc under a sinc, three new pixels wide on each side (`LANCZOS`).
+    Lanczos3,
+}
+
 /// The picture at another size; the sides' ratio is the caller's choice.
 ///
 /// A triangle filter whose support grows with the reduction, so that fine texture is averaged and not skipped
@@ -24,13 +41,88 @@ use crate::{DecodeLimits, MediaError, Result, RgbImage};
 /// # Errors
 /// [`MediaError::TooLarge`] when the size asked for exceeds the pixels of [`DecodeLimits::default`].
 pub fn resize(picture: &RgbImage, size: ImageSize) -> Result<RgbImage> {
-    let refused = || too_large(size);
-    if DecodeLimits::default().max_pixels < u64::from(size.width()) * u64::from(size.height()) {
-        return Err(refused());
+    resize_with(picture, size, ResizeFilter::Triangle)
+}
+
+/// As [`resize`], by any filter: what Pillow's `Image.resize` gives, to a step or two of 255.
+///
+/// ```
+/// use labelloop_core::ImageSize;
+/// use labelloop_media::{ResizeFilter, RgbImage, resize_with};
+///
+/// let mut edge = RgbImage::filled(ImageSize::new(8, 1)?, [0; 3]);
+/// (4..8).for_each(|x| edge.set(x, 0, [200; 3]));
+/// let half = ImageSize::new(4, 1)?;
+/// let columns = |filter| resize_with(&edge, half, filter).map(|p| [0, 1, 2, 3].map(|x| p.pixel(x, 0)[0]));
+/// assert_eq!(columns(ResizeFilter::Box)?, [0, 0, 200, 200]);
+/// assert_eq!(columns(ResizeFilter::Triangle)?, [0, 25, 175, 200]);
+/// # Ok::<(), labelloop_media::MediaError>(())
+/// ```
+///
+/// # Errors
+/// As [`resize`].
+pub fn resize_with(picture: &RgbImage, size: ImageSize, filter: ResizeFilter) -> Result<RgbImage> {
+    resize_window(picture, size, (0, 0), size, filter)
+}
+
+/// A window of what [`resize_with`] would give, of which only the window is computed.
+///
+/// The window's left and top are pixels of the picture at its new size, `whole`.
+///
+/// ```
+/// use labelloop_core::ImageSize;
+/// use labelloop_media::{ResizeFilter, RgbImage, resize_window};
+///
+/// let picture = RgbImage::filled(ImageSize::new(640, 480)?, [10, 200, 30]);
+/// let [whole, window] = [ImageSize::new(341, 256)?, ImageSize::new(224, 224)?];
+/// let middle = resize_window(&picture, whole, (58, 16), window, ResizeFilter::CatmullRom)?;
+/// assert_eq!(middle.size(), window);
+/// # Ok::<(), labelloop_media::MediaError>(())
+/// ```
+///
+/// # Errors
+/// As [`resize`], and [`MediaError::OutsideResized`] when the window reaches out of the whole.
+pub fn resize_window(
+    picture: &RgbImage,
+    whole: ImageSize,
+    (left, top): (u32, u32),
+    window: ImageSize,
+    filter: ResizeFilter,
+) -> Result<RgbImage> {
+    if DecodeLimits::default().max_pixels < u64::from(window.width()) * u64::from(window.height()) {
+        return Err(too_large(window));
     }
-    if size == picture.size() {
+    let reaches = |from: u32, side: u32, end: u32| u64::from(end) < u64::from(from) + u64::from(side);
+    if reaches(left, window.width(), whole.width()) || reaches(top, window.height(), whole.height()) {
+        return Err(MediaError::OutsideResized { left, top, window, whole });
+    }
+    let from = picture.size();
+    if whole == from && window == from {
         return Ok(picture.clone());
     }
+    // The same scale and centres as those of the whole: its pixels, not those of a picture cut out before.
+    let [x, y] = [
+        f64::from(from.width()) / f64::from(whole.width()),
+        f64::from(from.height()) / f64::from(whole.height()),
+    ];
+    let part = [
+        f64::from(left) * x,
+        f64::from(top) * y,
+        f64::from(window.width()) * x,
+        f64::from(window.height()) * y,
+    ];
+    let within = [
+        part[0],
+        part[1],
+        part[2].min(f64::from(from.width()) - part[0]),
+        part[3].min(f64::from(from.height()) - part[1]),
+    ];
+    convolve(picture, within, window, filter)
+}
+
+/// The part `[left, top, width, height]` of a picture at another size.
+fn convolve(picture: &RgbImage, part: [f64; 4], size: ImageSize, filter: ResizeFilter) -> Result<RgbImage> {
+    let refused = || too_large(size);
     let (from_width, from_height) = (picture.size().width(), picture.size().height());
     // Typed, since the untyped call would compile the resizer for each of its dozen kinds of pixels.
     let source = TypedImageRef::<U8x3>::from_buffer(from_width, from_height, picture.pixels())
@@ -38,10 +130,23 @@ pub fn resize(picture: &RgbImage, size: ImageSize) -> Result<RgbImage> {
     let mut resized = RgbImage::filled(size, [0; 3]);
     let mut target = TypedImage::<U8x3>::from_buffer(size.width(), size.height(), resized.pixels_mut())
         .map_err(|_| refused())?;
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    // No crop is asked for, which is the resizer's reason to refuse.
+    let options =
+        ResizeOptions::new().resize_alg(filter.algorithm()).crop(part[0], part[1], part[2], part[3]);
+    // The part is inside, whose absence is the resizer's reason to refuse.
     Resizer::new().resize_typed(&source, &mut target, &options).map_err(|_| refused())?;
     Ok(resized)
+}
+
+impl ResizeFilter {
+    fn algorithm(self) -> ResizeAlg {
+        ResizeAlg::Convolution(match self {
+            Self::Nearest => return ResizeAlg::Nearest,
+            Self::Box => FilterType::Box,
+            Self::Triangle => FilterType::Bilinear,
+            Self::CatmullRom => FilterType::CatmullRom,
+            Self::Lanczos3 => FilterType::Lanczos3,
+        })
+    }
 }
 
 fn too_large(size: ImageSize) -> MediaError {
