@@ -17,6 +17,7 @@ mod las;
 mod pcd;
 mod point_error;
 mod read_points;
+mod reduced;
 mod resize;
 mod rgb;
 
@@ -36,5 +37,6 @@ pub use las::read_las;
 pub use pcd::{PcdEncoding, decode_pcd, encode_pcd, read_pcd, write_pcd};
 pub use point_error::{LasProblem, PcdProblem, PointPlace};
 pub use read_points::{PointFormat, PointLimits, decode_points, read_points, read_points_within};
+pub use reduced::decode_reduced;
 pub use resize::{ResizeFilter, resize, resize_window, resize_with};
 pub use rgb::RgbImage;
