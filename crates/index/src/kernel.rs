@@ -95,7 +95,7 @@ pub(crate) struct CodeSweep<'a> {
 pub(crate) enum Kernel {
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
-    V3(pulp::x86::V3),
+    V3(fearless_simd::x86::Avx2),
     /// Plain Rust.
     Portable,
 }
@@ -104,8 +104,8 @@ impl Kernel {
     /// The fastest form that the machine can run.
     pub(crate) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(v3) = pulp::x86::V3::try_new() {
-            return Self::V3(v3);
+        if let Some(avx2) = fearless_simd::Level::new().as_avx2() {
+            return Self::V3(avx2);
         }
         Self::Portable
     }
@@ -114,7 +114,7 @@ impl Kernel {
     pub(crate) fn products(self, sweep: ProductSweep<'_>, hits: &mut Vec<Hit>) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::V3(v3) => v3.vectorize(v3::Products { v3, sweep, hits }),
+            Self::V3(avx2) => v3::products(avx2, sweep, hits),
             Self::Portable => portable::products(sweep, hits),
         }
     }
@@ -123,7 +123,7 @@ impl Kernel {
     pub(crate) fn codes(self, sweep: CodeSweep<'_>, hits: &mut Vec<Hit>) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::V3(v3) => v3.vectorize(v3::Codes { v3, sweep, hits }),
+            Self::V3(avx2) => v3::codes(avx2, sweep, hits),
             Self::Portable => portable::codes(sweep, hits),
         }
     }
@@ -132,7 +132,7 @@ impl Kernel {
     pub(crate) fn dot(self, a: &[f32], b: &[f32]) -> f32 {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::V3(v3) => v3.vectorize(v3::Dot { v3, a, b }),
+            Self::V3(avx2) => v3::dot(avx2, a, b),
             Self::Portable => portable::dot(a, b),
         }
     }

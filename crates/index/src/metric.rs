@@ -1,3 +1,4 @@
+use fearless_simd::{Level, dispatch};
 use ndarray::{ArrayView1, aview1};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,7 @@ impl Metric {
 
 /// The scores of one query, by the fastest instructions that the machine has for the same additions in the same order.
 pub(crate) struct Scorer<'a> {
-    arch: pulp::Arch,
+    level: Level,
     metric: Metric,
     query: &'a [f32],
     norm: f64,
@@ -64,28 +65,12 @@ pub(crate) struct Scorer<'a> {
 
 impl<'a> Scorer<'a> {
     pub(crate) fn new(metric: Metric, query: &'a [f32], norm: f64) -> Self {
-        Self { arch: pulp::Arch::new(), metric, query, norm }
+        Self { level: Level::new(), metric, query, norm }
     }
 
     /// The score of a row of length `norm`; the same bits as [`Metric::score`].
     pub(crate) fn score(&self, row: &[f32], norm: f64) -> f64 {
-        self.arch.dispatch(Score { scorer: self, row, norm })
-    }
-}
-
-struct Score<'a> {
-    scorer: &'a Scorer<'a>,
-    row: &'a [f32],
-    norm: f64,
-}
-
-impl pulp::NullaryFnOnce for Score<'_> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn call(self) -> f64 {
-        let Scorer { metric, query, norm, .. } = self.scorer;
-        metric.score_slices(query, self.row, *norm, self.norm)
+        dispatch!(self.level, _ => self.metric.score_slices(self.query, row, self.norm, norm))
     }
 }
 

@@ -1,3 +1,4 @@
+use fearless_simd::{Level, dispatch};
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
@@ -32,7 +33,7 @@ pub(crate) struct Grid {
 /// Rows of the pool on the grid.
 #[derive(Debug, Clone)]
 pub(crate) struct Codes {
-    arch: pulp::Arch,
+    level: Level,
     stride: usize,
     codes: Vec<i16>,
 }
@@ -79,7 +80,7 @@ impl Grid {
                 (!(is_on && is_short)).then_some(row as u32)
             })
             .collect();
-        (Codes { arch: pulp::Arch::new(), stride, codes }, strays)
+        (Codes { level: Level::new(), stride, codes }, strays)
     }
 
     /// One query on the grid; false where it lies so far off that distances from there mean nothing.
@@ -158,10 +159,11 @@ impl Codes {
     /// Squared distances in squared steps from `query` to each of `rows`.
     pub(crate) fn squared_distances(&self, query: &[i16], rows: &[u32], out: &mut Vec<u32>) {
         out.clear();
-        self.arch.dispatch(
-            #[inline(always)]
-            || out.extend(rows.iter().map(|row| squared_distance(query, self.of(*row)))),
-        );
+        dispatch!(self.level, _ => {
+            for row in rows {
+                out.push(squared_distance(query, self.of(*row)));
+            }
+        });
     }
 
     /// The first `limit` of `candidates`, closest first, that are closer to `base` than to any one taken before.
@@ -169,22 +171,34 @@ impl Codes {
     /// This is the choice of neighbours of the paper (Malkov and Yashunin 2018, algorithm 4), without its extensions:
     /// links go into all directions rather than into the closest crowd.
     pub(crate) fn spread_out(&self, candidates: &[(u32, u32)], limit: usize) -> Vec<(u32, u32)> {
+        dispatch!(self.level, _ => self.taken(candidates, limit))
+    }
+
+    #[inline(always)]
+    fn taken(&self, candidates: &[(u32, u32)], limit: usize) -> Vec<(u32, u32)> {
         let mut taken: Vec<(u32, u32)> = Vec::with_capacity(limit);
-        self.arch.dispatch(
-            #[inline(always)]
-            || {
-                for (distance, row) in candidates {
-                    if taken.len() == limit {
-                        break;
-                    }
-                    let code = self.of(*row);
-                    if taken.iter().all(|(_, other)| *distance <= squared_distance(code, self.of(*other))) {
-                        taken.push((*distance, *row));
-                    }
-                }
-            },
-        );
+        for (distance, row) in candidates {
+            if taken.len() == limit {
+                break;
+            }
+            let code = self.of(*row);
+            if self.keeps_away(code, *distance, &taken) {
+                taken.push((*distance, *row));
+            }
+        }
         taken
+    }
+
+    /// Whether a code is at least `distance` away from every row; a loop, since a closure would not be compiled
+    /// for the instructions at hand.
+    #[inline(always)]
+    fn keeps_away(&self, code: &[i16], distance: u32, rows: &[(u32, u32)]) -> bool {
+        for (_, row) in rows {
+            if squared_distance(code, self.of(*row)) < distance {
+                return false;
+            }
+        }
+        true
     }
 }
 
