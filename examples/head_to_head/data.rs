@@ -64,7 +64,7 @@ impl Data {
         list_pictures(&samples, &args.work.join(format!("{}.pictures.txt", source.name())))?;
         let vectors = match args.vectors_of(source.name())? {
             Some(file) => read_vectors(&file, samples.len())?,
-            None => embed(&samples, &args.work.join("vectors.cache"))?,
+            None => embed(&samples, &args.work.join("pictures.vectors"))?,
         };
         let distances = distances(&vectors);
         let (radius, rare) = (radius(&distances), rarest(&samples, schema.n_classes()));
@@ -141,9 +141,9 @@ fn samples_of(set: AnnotationSet, media: &Path) -> Vec<Sample> {
     samples
 }
 
-fn embed(samples: &[Sample], cache: &Path) -> anyhow::Result<Array2<f32>> {
+fn embed(samples: &[Sample], store: &Path) -> anyhow::Result<Array2<f32>> {
     let items: Vec<_> = samples.iter().map(|s| (s.id.clone(), s.path.clone())).collect();
-    let run = embed_all(&items, &DescriptorParams::default().check()?, Some(cache), &Silent)?;
+    let run = embed_all(&items, &DescriptorParams::default().check()?, Some(store), &Silent)?;
     if let Some(failure) = run.failures.first() {
         bail!("{}: {}", failure.path.display(), failure.reason);
     }

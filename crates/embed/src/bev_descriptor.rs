@@ -82,6 +82,11 @@ impl BevDescriptor {
         self.digest_hash().to_hex().to_string()
     }
 
+    /// What the digest stands for, in words.
+    pub(crate) fn description(&self) -> String {
+        crate::embedder::words("labelloop picture from above", VERSION, &self.params)
+    }
+
     pub(crate) fn digest_hash(&self) -> blake3::Hash {
         let BevDescriptorParams { extent_m, pixels, lowest_m, highest_m, full_intensity, .. } = self.params;
         let mut hasher = blake3::Hasher::new();

@@ -117,6 +117,11 @@ impl Descriptor {
         self.digest_hash().to_hex().to_string()
     }
 
+    /// What the digest stands for, in words.
+    pub(crate) fn description(&self) -> String {
+        crate::embedder::words("labelloop colour-gradient-texture pyramid", VERSION, &self.params)
+    }
+
     pub(crate) fn digest_hash(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"labelloop colour-gradient-texture pyramid");

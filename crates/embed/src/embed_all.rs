@@ -1,29 +1,10 @@
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use blake3::Hash;
 use labelloop_core::{CoreError, Embeddings, Progress, SampleId};
-use ndarray::Array2;
-use rayon::prelude::*;
+use ndarray::{Array2, Axis, Slice};
 
-use crate::cache::{Cache, CacheState};
-use crate::{EmbedError, Embedder, Result};
-
-/// Pictures held in memory at a time; also how often the caller hears of progress.
-const CHUNK: usize = 32;
-/// New vectors that are lost at most by a crash, while the cache is small.
-const FLUSH_EVERY: usize = 512;
-
-/// A picture that has no vector, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbedFailure {
-    /// Its sample.
-    pub id: SampleId,
-    /// Its file.
-    pub path: PathBuf,
-    /// What was wrong, with the file's name.
-    pub reason: String,
-}
+use crate::pipeline::{self, Item, Outcome, Slot};
+use crate::{CacheState, EmbedFailure, Embedder, Result, VectorStore};
 
 /// What [`embed_all`] did.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,25 +12,34 @@ pub struct EmbedFailure {
 pub struct EmbedRun {
     /// One row for each picture that could be read, in the order of ids.
     pub embeddings: Embeddings,
+    /// BLAKE3 of the bytes of each row's picture.
+    pub contents: Vec<[u8; 32]>,
     /// The others, in the order of ids.
     pub failures: Vec<EmbedFailure>,
-    /// Rows whose vector was computed in this run.
+    /// Vectors computed in this run.
     pub n_computed: usize,
-    /// Rows whose vector was there already: in the cache, or from a picture of the same bytes.
+    /// Rows whose vector was there already: in the store, or from a picture of the same bytes.
     pub n_cached: usize,
-    /// What was found where the cache was asked for.
+    /// Records of the store that turned out to be damaged; their vectors were computed again.
+    pub n_damaged: usize,
+    /// What was found where the store was asked for.
     pub cache: CacheState,
 }
 
 /// The vectors of many pictures, or of many point clouds with an [`Embedder`] of such, on all cores.
 ///
 /// Rows are in the order of ids, whatever the order of `items`, and do not depend on the number of threads or on what
-/// the cache holds. A picture that cannot be read is recorded in [`EmbedRun::failures`], and the run goes on.
+/// the store holds. A picture that cannot be read is recorded in [`EmbedRun::failures`], and the run goes on, even when
+/// the embedder panics over it.
 ///
-/// With a cache, a picture whose bytes were described before by the same descriptor is not decoded again, under
-/// whatever name or id it comes. The cache is one file, replaced as a whole now and then and at the end, so that a run
-/// that was stopped takes up where it was. A damaged cache is noticed by its checksum and rebuilt
-/// ([`CacheState::Rebuilt`]). Vectors of other descriptors in the file are kept and never mixed with these.
+/// `store` is a folder, made where there is none ([`VectorStore`]). A picture whose bytes were described before by the
+/// same embedder is not decoded again, under whatever name or id it comes, and vectors of other embedders are never mixed
+/// with these. Each vector is in the store before its worker takes the next picture, so that a run that was killed takes
+/// up where it was: at most one picture for each worker is described again. Records that are damaged are noticed by their
+/// checksums, computed again and counted ([`EmbedRun::n_damaged`]).
+///
+/// Each of as many workers as rayon has threads takes one picture at a time. Memory: for each worker one picture, for each
+/// item its vector and some 100 bytes. [`embed_to_store`](crate::embed_to_store) does without the vectors.
 ///
 /// ```
 /// use labelloop_core::{ImageSize, SampleId, Silent};
@@ -62,51 +52,37 @@ pub struct EmbedRun {
 /// let items = [(SampleId::new("a")?, path), (SampleId::new("b")?, folder.path().join("missing.png"))];
 ///
 /// let descriptor = DescriptorParams::default().check()?;
-/// let cache = folder.path().join("vectors.cache");
-/// let run = embed_all(&items, &descriptor, Some(&cache), &Silent)?;
+/// let store = folder.path().join("pictures.vectors");
+/// let run = embed_all(&items, &descriptor, Some(&store), &Silent)?;
 /// assert_eq!((run.n_computed, run.n_cached, run.failures.len()), (1, 0, 1));
-/// let again = embed_all(&items, &descriptor, Some(&cache), &Silent)?;
+/// let again = embed_all(&items, &descriptor, Some(&store), &Silent)?;
 /// assert_eq!((again.n_computed, again.n_cached), (0, 1));
 /// assert_eq!(again.embeddings, run.embeddings);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// [`CoreError::DuplicateSample`] for an id that comes twice, [`EmbedError::Io`] when the cache cannot be read or
-/// written, [`EmbedError::Cancelled`] when the caller asked for it (what was done is in the cache).
+/// [`CoreError::DuplicateSample`] for an id that comes twice, those of [`VectorStore::open`] and
+/// [`EmbedError::Io`](crate::EmbedError::Io) when the store cannot be written,
+/// [`EmbedError::Cancelled`](crate::EmbedError::Cancelled) when the caller asked for it (what was done is in the store;
+/// it comes back as soon as the workers are done with the picture each has at hand).
 pub fn embed_all<E: Embedder + ?Sized>(
     items: &[(SampleId, PathBuf)],
-    descriptor: &E,
-    cache: Option<&Path>,
+    embedder: &E,
+    store: Option<&Path>,
     progress: &dyn Progress,
 ) -> Result<EmbedRun> {
     let items = sorted(items)?;
-    let mut run = Run::open(descriptor, cache)?;
-    let total = items.len() as u64;
-    for (i, chunk) in items.chunks(CHUNK).enumerate() {
-        if let Err(cancelled) = progress.step("embed", (i * CHUNK) as u64, total) {
-            run.flush()?;
-            return Err(cancelled.into());
-        }
-        run.embed(chunk);
-        run.flush_when_due()?;
+    if embedder.n_dims() == 0 {
+        return Err(CoreError::NoColumns.into());
     }
-    run.flush()?;
-    progress.advance("embed", total, total);
-    run.finish()
+    let mut store = store.map(|folder| VectorStore::open(folder, embedder)).transpose()?;
+    let outcome = pipeline::run(&items, embedder, store.as_mut(), true, progress)?;
+    finish(&items, outcome, store.as_ref(), embedder.n_dims())
 }
 
-type Item = (SampleId, PathBuf);
-/// What there is, or why there is nothing.
-type Outcome<T> = std::result::Result<T, String>;
-
-/// A cache that cannot be written should be known before the work and not after it.
-fn make_folder_of(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(|source| EmbedError::Io { path: folder.to_owned(), source })
-}
-
-fn sorted(items: &[Item]) -> Result<Vec<&Item>> {
+/// Items in the order of ids.
+pub(crate) fn sorted(items: &[Item]) -> Result<Vec<&Item>> {
     let mut items = items.iter().collect::<Vec<_>>();
     items.sort_by(|a, b| a.0.cmp(&b.0));
     if let Some(pair) = items.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -115,138 +91,53 @@ fn sorted(items: &[Item]) -> Result<Vec<&Item>> {
     Ok(items)
 }
 
-/// The bytes of a file and their name in the cache.
-struct Content {
-    bytes: Vec<u8>,
-    hash: Hash,
+/// Rows that have a vector and files that have none.
+pub(crate) struct Sorted {
+    /// Item, hash of its bytes, row in the store.
+    pub(crate) rows: Vec<(usize, [u8; 32], u64)>,
+    pub(crate) failures: Vec<EmbedFailure>,
 }
 
-impl Content {
-    fn read(path: &Path) -> Outcome<Self> {
-        let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
-        let hash = blake3::hash(&bytes);
-        Ok(Self { bytes, hash })
-    }
-}
-
-fn describe<E: Embedder + ?Sized>(embedder: &E, content: &Content, path: &Path) -> Outcome<Vec<f32>> {
-    embedder.embed_bytes(&content.bytes, path).map_err(|e| {
-        let (place, reason) = (path.display().to_string(), e.to_string());
-        if reason.starts_with(&place) { reason } else { format!("{place}: {reason}") }
-    })
-}
-
-/// The state of a run between two chunks.
-struct Run<'a, E: ?Sized> {
-    descriptor: &'a E,
-    digest: Hash,
-    path: Option<&'a Path>,
-    cache: Cache,
-    state: CacheState,
-    n_unsaved: usize,
-    rows: Vec<(SampleId, Hash)>,
-    failures: Vec<EmbedFailure>,
-    n_computed: usize,
-}
-
-impl<'a, E: Embedder + ?Sized> Run<'a, E> {
-    fn open(descriptor: &'a E, path: Option<&'a Path>) -> Result<Self> {
-        let (cache, state) = match path {
-            Some(path) => {
-                make_folder_of(path)?;
-                Cache::open(path)?
-            }
-            None => (Cache::default(), CacheState::Off),
-        };
-        let digest = Hash::from_bytes(descriptor.digest_bytes());
-        let (rows, failures) = (Vec::new(), Vec::new());
-        Ok(Self { descriptor, digest, path, cache, state, n_unsaved: 0, rows, failures, n_computed: 0 })
-    }
-
-    /// Reads the chunk's files, describes what is new among them (each content once), and notes rows in order.
-    fn embed(&mut self, chunk: &[&Item]) {
-        let read = chunk.par_iter().map(|(_, path)| Content::read(path)).collect::<Vec<_>>();
-        let mut computed = self.compute(chunk, &read);
-        for (i, ((id, path), content)) in chunk.iter().zip(&read).enumerate() {
-            match self.settle(path, content, computed.remove(&i)) {
-                Ok(content) => self.rows.push((id.clone(), content)),
-                Err(reason) => {
-                    self.failures.push(EmbedFailure { id: id.clone(), path: path.clone(), reason });
+impl Sorted {
+    pub(crate) fn new(items: &[&Item], slots: Vec<Slot>) -> Self {
+        let (mut rows, mut failures) = (Vec::new(), Vec::new());
+        for (item, slot) in slots.into_iter().enumerate() {
+            match slot {
+                Slot::Open => {}
+                Slot::Done { content, record } => rows.push((item, content, record)),
+                Slot::Failed { kind, reason } => {
+                    let (id, path) = items[item].clone();
+                    failures.push(EmbedFailure { id, path, kind, reason });
                 }
             }
         }
+        Self { rows, failures }
     }
+}
 
-    /// Under which content a picture's vector is to be found, once it is.
-    fn settle(
-        &mut self,
-        path: &Path,
-        content: &Outcome<Content>,
-        computed: Option<Outcome<Vec<f32>>>,
-    ) -> Outcome<Hash> {
-        let content = content.as_ref().map_err(Clone::clone)?;
-        if let Some(vector) = computed {
-            self.cache.insert(&self.digest, &content.hash, vector?);
-            self.n_unsaved += 1;
-            self.n_computed += 1;
-        } else if self.vector(&content.hash).is_none() {
-            // The same bytes under another name failed already; the reason should name this file.
-            describe(self.descriptor, content, path)?;
+fn finish(items: &[&Item], outcome: Outcome, store: Option<&VectorStore>, n_dims: usize) -> Result<EmbedRun> {
+    let Outcome { slots, vectors, n_computed } = outcome;
+    let Sorted { rows, failures } = Sorted::new(items, slots);
+    let mut vectors = vectors.unwrap_or_else(|| Array2::zeros((0, n_dims)));
+    // Rows move up into the places of those that failed, so that the matrix is not there twice.
+    for (to, (from, ..)) in rows.iter().enumerate() {
+        if to < *from {
+            let (mut upper, lower) = vectors.view_mut().split_at(Axis(0), *from);
+            upper.row_mut(to).assign(&lower.row(0));
         }
-        Ok(content.hash)
     }
-
-    /// Vectors, or reasons why there is none, of the contents that have no vector yet; by place in the chunk.
-    fn compute(&self, chunk: &[&Item], read: &[Outcome<Content>]) -> BTreeMap<usize, Outcome<Vec<f32>>> {
-        let mut first_of = BTreeMap::new();
-        for (i, content) in read.iter().enumerate() {
-            if let Ok(content) = content
-                && self.vector(&content.hash).is_none()
-            {
-                first_of.entry(*content.hash.as_bytes()).or_insert((i, content));
-            }
-        }
-        let new = first_of.into_values().collect::<Vec<_>>();
-        new.into_par_iter().map(|(i, content)| (i, describe(self.descriptor, content, &chunk[i].1))).collect()
-    }
-
-    fn vector(&self, content: &Hash) -> Option<&[f32]> {
-        self.cache.get(&self.digest, content, self.descriptor.n_dims())
-    }
-
-    /// The cache is written as a whole, so the waits grow with it: all writes together stay a few times its size.
-    fn flush_when_due(&mut self) -> Result<()> {
-        if FLUSH_EVERY.max(self.cache.n_entries() / 4) <= self.n_unsaved { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        if let Some(path) = self.path
-            && 0 < self.n_unsaved
-        {
-            self.cache.save(path)?;
-            self.n_unsaved = 0;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<EmbedRun> {
-        let n_dims = self.descriptor.n_dims();
-        let mut vectors = Array2::zeros((self.rows.len(), n_dims));
-        for (mut row, (_, content)) in vectors.rows_mut().into_iter().zip(&self.rows) {
-            for (to, from) in row.iter_mut().zip(self.vector(content).unwrap_or_default()) {
-                *to = *from;
-            }
-        }
-        let n_cached = self.rows.len() - self.n_computed;
-        let ids = self.rows.into_iter().map(|(id, _)| id).collect();
-        Ok(EmbedRun {
-            embeddings: Embeddings::new(ids, vectors)?,
-            failures: self.failures,
-            n_computed: self.n_computed,
-            n_cached,
-            cache: self.state,
-        })
-    }
+    vectors.slice_axis_inplace(Axis(0), Slice::from(..rows.len()));
+    let ids = rows.iter().map(|(item, ..)| items[*item].0.clone()).collect();
+    let n_cached = rows.len() - n_computed;
+    Ok(EmbedRun {
+        embeddings: Embeddings::new(ids, vectors)?,
+        contents: rows.into_iter().map(|(_, content, _)| content).collect(),
+        failures,
+        n_computed,
+        n_cached,
+        n_damaged: store.map_or(0, VectorStore::n_damaged),
+        cache: store.map_or(CacheState::Off, |store| store.state().clone()),
+    })
 }
 
 #[cfg(test)]
@@ -258,7 +149,7 @@ mod tests {
     use labelloop_media::{RgbImage, save_jpeg, save_png};
 
     use super::*;
-    use crate::{Descriptor, DescriptorParams, PointDescriptor};
+    use crate::{Descriptor, DescriptorParams, EmbedError, PointDescriptor};
 
     fn id(text: &str) -> SampleId {
         SampleId::new(text).unwrap()
@@ -388,46 +279,78 @@ mod tests {
         assert_eq!(second.embeddings, embed_all(&items, &small(), None, &Silent).unwrap().embeddings);
     }
 
+    /// What a store holds for these pictures, by content.
+    fn content(store: &Path, items: &[Item]) -> Vec<Option<Vec<f32>>> {
+        let store = VectorStore::open(store, &small()).unwrap();
+        assert_eq!((store.n_vectors(), store.n_damaged()), (items.len(), 0));
+        let hash = |item: &Item| *blake3::hash(&std::fs::read(&item.1).unwrap()).as_bytes();
+        items.iter().map(|item| store.get(&hash(item)).unwrap()).collect()
+    }
+
     #[test]
-    fn the_bytes_of_the_cache_depend_on_its_content_alone() {
+    fn what_the_store_holds_does_not_depend_on_the_runs_that_filled_it() {
         let folder = tempfile::tempdir().unwrap();
         let items = pictures(folder.path(), 40);
         let [whole, parts] = ["whole", "parts"].map(|name| folder.path().join(name));
         embed_all(&items, &small(), Some(&whole), &Silent).unwrap();
         embed_all(&items[25..], &small(), Some(&parts), &Silent).unwrap();
         embed_all(&items[..30], &small(), Some(&parts), &Silent).unwrap();
-        assert_eq!(std::fs::read(&whole).unwrap(), std::fs::read(&parts).unwrap());
+        assert_eq!(content(&whole, &items), content(&parts, &items));
+        assert!(content(&whole, &items).iter().all(Option::is_some));
     }
 
     #[test]
-    fn one_thread_and_four_give_the_same_bytes() {
+    fn any_number_of_threads_gives_the_same_bits() {
         let folder = tempfile::tempdir().unwrap();
         let items = pictures(folder.path(), 50);
-        let by_threads = [1, 4].map(|n| {
-            let path = folder.path().join(format!("cache{n}"));
+        let by_threads = [1, 2, 4, 7].map(|n| {
+            let path = folder.path().join(format!("store{n}"));
             let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
             let run = pool.install(|| embed_all(&items, &small(), Some(&path), &Silent)).unwrap();
-            (run, std::fs::read(path).unwrap())
+            (run, content(&path, &items))
         });
-        assert_eq!(by_threads[0], by_threads[1]);
+        assert!(by_threads.iter().all(|run| *run == by_threads[0]));
     }
 
     #[test]
-    fn a_damaged_cache_is_rebuilt_and_said_to_be() {
+    fn a_damaged_store_is_mended_and_said_to_be() {
         let folder = tempfile::tempdir().unwrap();
         let items = pictures(folder.path(), 5);
-        let path = folder.path().join("cache");
+        let path = folder.path().join("store");
         let run = embed_all(&items, &small(), Some(&path), &Silent).unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        let mut flipped = whole.clone();
+        let whole = content(&path, &items);
+        let rows = VectorStore::open(&path, &small()).unwrap().rows_path().to_owned();
+        let keys = rows.with_extension("keys");
+        let bytes = std::fs::read(&keys).unwrap();
+        let mut flipped = bytes.clone();
         flipped[200] ^= 1;
-        for damaged in [flipped, whole[..100].to_vec(), Vec::new()] {
-            std::fs::write(&path, damaged).unwrap();
+        for (damaged, n_lost) in [(flipped, 1), (bytes[..100].to_vec(), 5), (Vec::new(), 5)] {
+            std::fs::write(&keys, damaged).unwrap();
             let again = embed_all(&items, &small(), Some(&path), &Silent).unwrap();
-            assert!(matches!(again.cache, CacheState::Rebuilt { .. }), "{:?}", again.cache);
-            assert_eq!((again.n_computed, &again.embeddings), (5, &run.embeddings));
-            assert_eq!(std::fs::read(&path).unwrap(), whole);
+            assert!(matches!(again.cache, CacheState::Rebuilt { .. }) || 0 < again.n_damaged, "{again:?}");
+            assert_eq!((again.n_computed, &again.embeddings), (n_lost, &run.embeddings));
+            assert_eq!(embed_all(&items, &small(), Some(&path), &Silent).unwrap().n_cached, 5);
+            assert_eq!(
+                (0..5).map(|i| whole[i].clone()).collect::<Vec<_>>(),
+                items.iter().map(|i| run.embeddings.row(&i.0).map(|r| r.to_vec())).collect::<Vec<_>>()
+            );
         }
+    }
+
+    #[test]
+    fn a_cache_of_an_earlier_version_gives_way_and_another_file_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let items = pictures(folder.path(), 2);
+        let path = folder.path().join("cache.bin");
+        std::fs::write(&path, b"LLEMBED\n\x01\0\0\0").unwrap();
+        let run = embed_all(&items, &small(), Some(&path), &Silent).unwrap();
+        assert!(
+            matches!(&run.cache, CacheState::Rebuilt { reason } if reason.contains("earlier")),
+            "{run:?}"
+        );
+        let refused = embed_all(&items, &small(), Some(&items[0].1), &Silent).unwrap_err();
+        assert!(matches!(&refused, EmbedError::NotAStore { path, .. } if *path == items[0].1), "{refused}");
+        assert!(labelloop_media::load(&items[0].1).is_ok());
     }
 
     #[test]
@@ -463,11 +386,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let items = pictures(folder.path(), 100);
         let path = folder.path().join("cache");
-        let stop = StopAfter(CHUNK as u64, AtomicU64::new(0));
+        let stop = StopAfter(32, AtomicU64::new(0));
         let refused = embed_all(&items, &small(), Some(&path), &stop).unwrap_err();
-        assert!(matches!(refused, EmbedError::Cancelled(c) if c.total == 100), "{refused}");
+        let EmbedError::Cancelled(cancelled) = refused else { panic!("{refused}") };
+        assert!(cancelled.total == 100 && 32 <= cancelled.done, "{cancelled}");
         let run = embed_all(&items, &small(), Some(&path), &Silent).unwrap();
-        assert_eq!((run.n_computed, run.n_cached), (100 - 2 * CHUNK, 2 * CHUNK));
+        assert!(32 <= run.n_cached && run.n_computed == 100 - run.n_cached, "{run:?}");
     }
 
     #[test]
@@ -483,14 +407,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let heard = Heard::default();
         embed_all(&pictures(folder.path(), 40), &small(), None, &heard).unwrap();
-        assert_eq!(*heard.0.lock().unwrap(), [(0, 40), (32, 40), (40, 40)]);
+        let heard = heard.0.into_inner().unwrap();
+        assert_eq!((heard[0], heard[heard.len() - 1]), ((0, 40), (40, 40)));
+        assert!(heard.windows(2).all(|pair| pair[0].0 < pair[1].0), "{heard:?}");
     }
 
     #[test]
-    fn a_cache_that_cannot_be_opened_is_an_error_before_the_work() {
+    fn a_store_that_cannot_be_made_is_an_error_before_the_work() {
         let folder = tempfile::tempdir().unwrap();
         let items = pictures(folder.path(), 1);
-        let refused = embed_all(&items, &small(), Some(folder.path()), &Silent).unwrap_err();
+        let below_a_file = items[0].1.join("store");
+        let refused = embed_all(&items, &small(), Some(&below_a_file), &Silent).unwrap_err();
         assert!(matches!(refused, EmbedError::Io { .. }), "{refused}");
     }
 }

@@ -1,5 +1,7 @@
 use std::path::{Path, PathBuf};
 
+use crate::TableProblem;
+
 /// A descriptor parameter that makes no sense.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -88,6 +90,52 @@ pub enum EmbedError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Another run writes to the same store, or has its rows mapped.
+    #[error("{path}: another run is writing or has it mapped: expected one at a time")]
+    Conflict {
+        /// File that is locked.
+        path: PathBuf,
+    },
+    /// Something else is where a store was asked for.
+    #[error("{path}: {reason}")]
+    NotAStore {
+        /// What is there.
+        path: PathBuf,
+        /// What it is, and what was expected.
+        reason: String,
+    },
+    /// A store that a later version wrote.
+    #[error("{path}: version {found}: expected {expected}")]
+    StoreVersion {
+        /// File at fault.
+        path: PathBuf,
+        /// Version found.
+        found: u32,
+        /// Version that this program knows.
+        expected: u32,
+    },
+    /// A row of a store that is not what was written there.
+    #[error("{path}: row {record} does not match its checksum")]
+    Damaged {
+        /// The file of rows.
+        path: PathBuf,
+        /// Row, from 0.
+        record: u64,
+    },
+    /// A vector that does not fit a store.
+    #[error("a vector of {found} numbers: expected {expected}")]
+    VectorLength {
+        /// Numbers given.
+        found: usize,
+        /// Numbers in each row.
+        expected: usize,
+    },
+    /// The system gave no thread to work with.
+    #[error("no thread could be started: {source}")]
+    Workers {
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Not a matrix of `f32` or `f64` in NumPy's format.
     #[error("{path}: not a readable matrix: {reason}")]
     Npy {
@@ -95,6 +143,22 @@ pub enum EmbedError {
         path: PathBuf,
         /// What the reader said.
         reason: String,
+    },
+    /// A table that cannot be read.
+    #[error("{path}: {problem}")]
+    Table {
+        /// File at fault.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: TableProblem,
+    },
+    /// Tables whose vectors come from different models, which must not be compared.
+    #[error("vectors of model {left} and of model {right}: expected the same model")]
+    DifferentModels {
+        /// Digest of the first table's model, or `unknown`.
+        left: String,
+        /// Digest of the second's.
+        right: String,
     },
     /// A picture could not be brought to the size that the descriptor works on.
     #[error(transparent)]
@@ -151,7 +215,7 @@ pub enum EmbedError {
         /// What the solver said.
         reason: String,
     },
-    /// The caller asked for the run to end; what was done until then is in the cache.
+    /// The caller asked for the run to end; what was done until then is in the store.
     #[error(transparent)]
     Cancelled(#[from] labelloop_core::Cancelled),
     /// A value that the vocabulary refuses.

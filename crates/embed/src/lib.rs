@@ -1,24 +1,36 @@
 #![doc = include_str!("../README.md")]
 
 mod bev_descriptor;
-mod cache;
 mod descriptor;
 mod embed_all;
+mod embed_to_store;
 mod embedder;
 mod error;
+mod failure;
 mod histogram;
 mod npy;
+mod pipeline;
 mod point_descriptor;
+mod positioned;
 #[cfg(feature = "projection")]
 mod projection;
+mod store;
+mod store_format;
+mod table;
+mod table_npy;
+mod table_problem;
 
 pub use bev_descriptor::{BevDescriptor, BevDescriptorParams};
-pub use cache::CacheState;
 pub use descriptor::{Descriptor, DescriptorParams};
-pub use embed_all::{EmbedFailure, EmbedRun, embed_all};
+pub use embed_all::{EmbedRun, embed_all};
+pub use embed_to_store::{StoredRun, embed_to_store};
 pub use embedder::{Embedder, PictureEmbedder};
 pub use error::{EmbedError, ParamError, Result};
+pub use failure::{EmbedFailure, FailureKind};
 pub use npy::{read_npy, write_npy};
 pub use point_descriptor::{PointDescriptor, PointDescriptorParams};
 #[cfg(feature = "projection")]
 pub use projection::project_2d;
+pub use store::{CacheState, VectorStore};
+pub use table::{EmbeddingTable, ModelInfo};
+pub use table_problem::TableProblem;

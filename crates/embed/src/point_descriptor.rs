@@ -92,6 +92,11 @@ impl PointDescriptor {
         self.digest_hash().to_hex().to_string()
     }
 
+    /// What the digest stands for, in words.
+    pub(crate) fn description(&self) -> String {
+        crate::embedder::words("labelloop rings and heights", VERSION, &self.params)
+    }
+
     pub(crate) fn digest_hash(&self) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"labelloop rings and heights");

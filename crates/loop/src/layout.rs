@@ -34,9 +34,9 @@ impl Layout {
         self.root.join("state.json")
     }
 
-    /// Vectors, keyed by content and descriptor.
+    /// Folder of vectors, keyed by content and descriptor.
     pub fn embeddings(&self) -> PathBuf {
-        self.root.join("embeddings/cache.bin")
+        self.root.join("embeddings/pictures.vectors")
     }
 
     /// Numbers of all iterations.
