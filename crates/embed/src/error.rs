@@ -64,6 +64,19 @@ pub enum ParamError {
         /// Which parameter it is, and what was expected.
         reason: String,
     },
+    /// No model's file.
+    #[error("no model: expected the path of a file")]
+    NoModel,
+    /// A number of sessions or threads that is no number to work with.
+    #[error("{found} {name}: expected 1 to {max}")]
+    Count {
+        /// `sessions` or `threads`.
+        name: &'static str,
+        /// The value found.
+        found: usize,
+        /// The largest.
+        max: usize,
+    },
     /// Weights that leave nothing.
     #[error("weights add up to {found}: expected a finite sum above 0")]
     WeightSum {
@@ -163,6 +176,10 @@ pub enum EmbedError {
     /// A picture could not be brought to the size that the descriptor works on.
     #[error(transparent)]
     Media(#[from] labelloop_media::MediaError),
+    /// An image model could not be loaded, or made no vector of a picture.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Onnx(Box<crate::OnnxError>),
     /// A cloud without a point that could be counted.
     #[error("none of {n_points} points is within {max_range_m} m: expected at least 1")]
     NoPoints {
@@ -225,6 +242,13 @@ pub enum EmbedError {
 
 /// Result with [`EmbedError`].
 pub type Result<T, E = EmbedError> = std::result::Result<T, E>;
+
+#[cfg(feature = "onnx")]
+impl From<crate::OnnxError> for EmbedError {
+    fn from(error: crate::OnnxError) -> Self {
+        Self::Onnx(Box::new(error))
+    }
+}
 
 impl EmbedError {
     /// An I/O error of this file.

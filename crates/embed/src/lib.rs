@@ -9,6 +9,8 @@ mod error;
 mod failure;
 mod histogram;
 mod npy;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 mod pipeline;
 mod point_descriptor;
 mod positioned;
@@ -28,6 +30,11 @@ pub use embedder::{Embedder, PictureEmbedder};
 pub use error::{EmbedError, ParamError, Result};
 pub use failure::{EmbedFailure, FailureKind};
 pub use npy::{read_npy, write_npy};
+#[cfg(feature = "onnx")]
+pub use onnx::{
+    Backend, DescriptionError, DescriptionParams, ModelDescription, OnnxError, OnnxModel, OnnxParams,
+    OnnxValidParams, Preset,
+};
 pub use point_descriptor::{PointDescriptor, PointDescriptorParams};
 #[cfg(feature = "projection")]
 pub use projection::project_2d;

@@ -1,0 +1,100 @@
+//! As much of the protobuf wire format as it takes to look through a file without trusting it.
+
+/// One field of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Field<'a> {
+    pub(super) number: u32,
+    pub(super) value: Value<'a>,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    Varint(u64),
+    Bytes(&'a [u8]),
+    /// Four or eight bytes, which nothing here looks into.
+    Fixed,
+}
+
+/// Where a message stops making sense, and how.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem} at byte {at} of {n_bytes}")]
+pub(super) struct WireError {
+    problem: &'static str,
+    at: usize,
+    n_bytes: usize,
+}
+
+/// The fields of a message, one after another; ends after the first error.
+pub(super) struct Fields<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    fn error(&self, problem: &'static str) -> WireError {
+        WireError { problem, at: self.at, n_bytes: self.bytes.len() }
+    }
+
+    fn varint(&mut self) -> Result<u64, WireError> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let Some(byte) = self.bytes.get(self.at) else { return Err(self.error("a number is cut off")) };
+            self.at += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(self.error("a number of more than 64 bits"))
+    }
+
+    fn take(&mut self, n: u64) -> Result<&'a [u8], WireError> {
+        let left = &self.bytes[self.at..];
+        match usize::try_from(n).ok().and_then(|n| left.get(..n)) {
+            Some(taken) => {
+                self.at += taken.len();
+                Ok(taken)
+            }
+            None => Err(self.error("a field is longer than what follows")),
+        }
+    }
+
+    fn field(&mut self) -> Result<Field<'a>, WireError> {
+        let key = self.varint()?;
+        let number = u32::try_from(key >> 3).unwrap_or(0);
+        if number == 0 {
+            return Err(self.error("a field without a number"));
+        }
+        let value = match key & 7 {
+            0 => Value::Varint(self.varint()?),
+            1 => self.take(8).map(|_| Value::Fixed)?,
+            2 => {
+                let n = self.varint()?;
+                Value::Bytes(self.take(n)?)
+            }
+            5 => self.take(4).map(|_| Value::Fixed)?,
+            _ => return Err(self.error("a field of no known kind")),
+        };
+        Ok(Field { number, value })
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<Field<'a>, WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.bytes.len() <= self.at {
+            return None;
+        }
+        let field = self.field();
+        if field.is_err() {
+            self.at = self.bytes.len();
+        }
+        Some(field)
+    }
+}
