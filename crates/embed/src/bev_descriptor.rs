@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn every_parameter_is_in_the_digest() {
         let plain = BevDescriptorParams::default();
-        let picture = DescriptorParams { levels: 2, ..Default::default() };
+        let picture = DescriptorParams { levels: 3, ..Default::default() };
         let mut digests = [
             plain,
             BevDescriptorParams { extent_m: 40.0, ..plain },

@@ -4,23 +4,25 @@ use labelloop_core::ImageSize;
 use labelloop_media::{RgbImage, resize};
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::{self, Cell, N_BINS, N_COLOUR, N_GRADIENT};
+use crate::gradient;
+use crate::histogram::{self, Cell, LumaPlane, N_BINS, N_COLOUR};
 use crate::{ParamError, Result};
 
 /// Raised whenever the same picture and parameters would give other numbers, so that old caches stop matching.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// How pictures become vectors; [`check`](DescriptorParams::check) makes a [`Descriptor`] of it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DescriptorParams {
-    /// Pictures are brought to this many pixels on both sides before anything is measured. Default: 128.
+    /// Pictures are brought to this many pixels on both sides before anything is measured. Default: 64.
     pub side: u32,
-    /// Pyramid levels: 1 is the whole picture, each further level halves the cells. Default: 3 (1, 4 and 16 cells).
+    /// Pyramid levels of colour and texture: 1 is the whole picture, each further level halves the cells. Default: 2 (1
+    /// and 4 cells). Gradients have a grid of 8 x 8 cells whatever the levels.
     pub levels: u32,
     /// Share of colour in the distance between two vectors, relative to the other weights. Default: 1.
     pub colour_weight: f64,
-    /// Share of gradient directions. Default: 1.
+    /// Share of gradient directions. Default: 2.
     pub gradient_weight: f64,
     /// Share of texture. Default: 1.
     pub texture_weight: f64,
@@ -28,7 +30,7 @@ pub struct DescriptorParams {
 
 impl Default for DescriptorParams {
     fn default() -> Self {
-        Self { side: 128, levels: 3, colour_weight: 1.0, gradient_weight: 1.0, texture_weight: 1.0 }
+        Self { side: 64, levels: 2, colour_weight: 1.0, gradient_weight: 2.0, texture_weight: 1.0 }
     }
 }
 
@@ -42,7 +44,8 @@ impl DescriptorParams {
         if !(1..=4).contains(&self.levels) {
             return Err(ParamError::Levels { found: self.levels });
         }
-        let multiple = 1 << (self.levels - 1);
+        // The most levels there can be have as many cells as the grid of gradients.
+        let multiple = gradient::N_GRID as u32;
         if !self.side.is_multiple_of(multiple) {
             return Err(ParamError::UnevenCells { side: self.side, levels: self.levels, multiple });
         }
@@ -63,14 +66,19 @@ impl DescriptorParams {
     }
 }
 
-/// The built-in descriptor: colour, gradient directions and texture of a picture on a spatial pyramid.
+/// The built-in descriptor: colour and texture of a picture on a spatial pyramid, gradient directions on a grid.
 ///
 /// A vector is the square root of histograms, so that the Euclidean distance between two vectors is a weighted
 /// Hellinger distance between the histograms. All entries are at least 0 and the length is 1: the squared distance is
 /// `2 - 2 cos`, and cosine and Euclidean neighbours are the same. It needs no training and no download; a network
 /// trained on a million pictures tells classes apart better.
 ///
-/// The pyramid follows Lazebnik, Schmid and Ponce (2006), the square root Arandjelović and Zisserman (2012, section 3).
+/// The pyramid follows Lazebnik, Schmid and Ponce (2006), the gradients Dalal and Triggs (2005), the square root
+/// Arandjelović and Zisserman (2012, section 3). Only whole numbers and operations that IEEE 754 makes exact are used,
+/// so that the bits are the same on every machine.
+///
+/// Version 1 (until November 2026) had a pyramid for gradients too and lost where small print matters; vectors of the
+/// two versions have different digests.
 ///
 /// ```
 /// use labelloop_core::ImageSize;
@@ -96,9 +104,11 @@ impl Descriptor {
         self.params
     }
 
-    /// Length of every vector: 35 for each cell of the pyramid (16 colour, 9 gradient, 10 texture).
+    /// Length of every vector: 26 for each cell of the pyramid (16 colour, 10 texture) and 9 for each of the 64 cells of
+    /// the grid (8 directions, flat).
     pub fn n_dims(&self) -> usize {
-        (0..self.params.levels).map(|level| N_BINS << (2 * level)).sum()
+        let of_pyramid: usize = (0..self.params.levels).map(|level| N_BINS << (2 * level)).sum();
+        of_pyramid + gradient::N_GRID.pow(2) * gradient::N_BINS
     }
 
     /// Which numbers this descriptor gives: 64 hexadecimal digits of name, version and parameters.
@@ -142,7 +152,8 @@ impl Descriptor {
         let side = ImageSize::new(self.params.side, self.params.side)?;
         let small = resize(picture, side)?;
         let n_finest = 1usize << (self.params.levels - 1);
-        let mut levels = vec![histogram::cells(&small, n_finest)];
+        let luma = LumaPlane::of(&small);
+        let mut levels = vec![histogram::cells(&small, &luma, n_finest)];
         for n_cells in (0..self.params.levels - 1).rev().map(|level| 1usize << level) {
             let finer = &levels[levels.len() - 1];
             levels.push(halved(finer, n_cells));
@@ -151,23 +162,31 @@ impl Descriptor {
         for cells in levels.iter().rev() {
             self.append(&mut vector, cells);
         }
+        let share = self.share(self.params.gradient_weight);
+        vector.extend(gradient::shares(&luma).iter().map(|bin| (bin * share).sqrt() as f32));
         Ok(vector)
     }
 
     /// Appends one level: each family of each cell becomes a distribution, weighted so that the squares of the whole
     /// vector add up to 1.
     fn append(&self, vector: &mut Vec<f32>, cells: &[Cell]) {
-        let total: f64 = self.params.weights().iter().map(|(_, weight)| weight).sum();
-        let scale = 1.0 / (total * cells.len() as f64 * f64::from(self.params.levels));
-        let families: [Range<usize>; 3] =
-            [0..N_COLOUR, N_COLOUR..N_COLOUR + N_GRADIENT, N_COLOUR + N_GRADIENT..N_BINS];
+        let n_distributions = cells.len() as f64 * f64::from(self.params.levels);
+        let families: [(Range<usize>, f64); 2] = [
+            (0..N_COLOUR, self.share(self.params.colour_weight)),
+            (N_COLOUR..N_BINS, self.share(self.params.texture_weight)),
+        ];
         for cell in cells {
-            for (family, (_, weight)) in families.iter().zip(self.params.weights()) {
+            for (family, share) in &families {
                 let bins = &cell[family.clone()];
                 let n_pixels: f64 = bins.iter().sum();
-                vector.extend(bins.iter().map(|bin| (bin / n_pixels * weight * scale).sqrt() as f32));
+                vector
+                    .extend(bins.iter().map(|bin| (bin / n_pixels * share / n_distributions).sqrt() as f32));
             }
         }
+    }
+
+    fn share(&self, weight: f64) -> f64 {
+        weight / self.params.weights().iter().map(|(_, weight)| weight).sum::<f64>()
     }
 }
 
@@ -209,10 +228,10 @@ mod tests {
     #[test]
     fn defaults_are_the_documented_ones_and_valid() {
         let params = DescriptorParams::default();
-        assert_eq!((params.side, params.levels), (128, 3));
-        assert_eq!((params.colour_weight, params.gradient_weight, params.texture_weight), (1.0, 1.0, 1.0));
+        assert_eq!((params.side, params.levels), (64, 2));
+        assert_eq!((params.colour_weight, params.gradient_weight, params.texture_weight), (1.0, 2.0, 1.0));
         assert_eq!(params.check().unwrap(), Descriptor::default());
-        assert_eq!(Descriptor::default().n_dims(), 735);
+        assert_eq!(Descriptor::default().n_dims(), 706);
     }
 
     #[test]
@@ -234,7 +253,7 @@ mod tests {
     #[test]
     fn sides_that_cells_do_not_fill_are_refused() {
         let refused = DescriptorParams { side: 130, ..Default::default() }.check().unwrap_err();
-        assert_eq!(refused.to_string(), "side 130 for 3 pyramid levels: expected a multiple of 4");
+        assert_eq!(refused.to_string(), "side 130 for 2 pyramid levels: expected a multiple of 8");
     }
 
     #[test]
@@ -279,10 +298,10 @@ mod tests {
         let plain = DescriptorParams::default();
         let mut digests = [
             plain,
-            DescriptorParams { side: 64, ..plain },
-            DescriptorParams { levels: 2, ..plain },
+            DescriptorParams { side: 128, ..plain },
+            DescriptorParams { levels: 3, ..plain },
             DescriptorParams { colour_weight: 2.0, ..plain },
-            DescriptorParams { gradient_weight: 2.0, ..plain },
+            DescriptorParams { gradient_weight: 3.0, ..plain },
             DescriptorParams { texture_weight: 2.0, ..plain },
         ]
         .map(|p| p.check().unwrap().digest())
@@ -297,7 +316,9 @@ mod tests {
     fn a_weight_of_zero_leaves_the_family_out() {
         let params = DescriptorParams { gradient_weight: 0.0, texture_weight: 0.0, ..Default::default() };
         let vector = params.check().unwrap().embed(&noise(1, 30, 30)).unwrap();
-        assert!(vector.chunks(N_BINS).all(|cell| cell[N_COLOUR..].iter().all(|v| *v == 0.0)));
+        let (pyramid, grid) = vector.split_at(5 * N_BINS);
+        assert!(pyramid.chunks(N_BINS).all(|cell| cell[N_COLOUR..].iter().all(|v| *v == 0.0)));
+        assert!(grid.iter().all(|v| *v == 0.0));
     }
 
     #[test]
@@ -323,10 +344,22 @@ mod tests {
 
     #[test]
     fn the_bits_are_pinned() {
-        let vector = Descriptor::default().embed(&noise(7, 128, 128)).unwrap();
-        let bytes = vector.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
-        // Another value here means that VERSION must be raised: caches made before would be mixed with new vectors.
-        assert_eq!(&blake3::hash(&bytes).to_hex()[..16], "3acea19dee3f61af");
+        // The first is of the size that is described, so that no resizing takes part.
+        let pinned = [
+            (Descriptor::default(), noise(7, 64, 64), "8af1754def2e7a8e"),
+            (Descriptor::default(), noise(7, 128, 128), "d797e78dbd7e2cd2"),
+            (
+                DescriptorParams { side: 48, levels: 4, ..Default::default() }.check().unwrap(),
+                noise(8, 31, 77),
+                "35ae1821465c58d6",
+            ),
+        ];
+        for (descriptor, picture, expected) in pinned {
+            let vector = descriptor.embed(&picture).unwrap();
+            let bytes = vector.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
+            // Another value here means that VERSION must be raised: stores made before would be mixed with new vectors.
+            assert_eq!(&blake3::hash(&bytes).to_hex()[..16], expected);
+        }
     }
 
     proptest! {

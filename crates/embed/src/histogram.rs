@@ -1,7 +1,7 @@
-//! What a cell of a picture looks like, as three histograms that each add up to the number of its pixels.
+//! Colours and texture of a cell of a picture, as two histograms that each add up to the number of its pixels.
 //!
-//! Only `+ - * /`, comparisons and square roots are used, all exact by IEEE 754, so that the same picture gives the
-//! same bits on every machine; angles come from a table and not from `atan2`.
+//! Only `+ - * /` and comparisons are used, all exact by IEEE 754, so that the same picture gives the same bits on every
+//! machine.
 
 use labelloop_media::RgbImage;
 
@@ -9,35 +9,16 @@ use labelloop_media::RgbImage;
 const N_LUMA: usize = 6;
 /// Bins of each of the two chroma channels; odd, so that grey sits in the middle of a bin.
 const N_CHROMA: usize = 5;
-/// Directions of the gradient, without regard to its sign.
-const N_DIRECTIONS: usize = 8;
 /// Bins of colour: luma, blue against yellow, red against green.
 pub(crate) const N_COLOUR: usize = N_LUMA + 2 * N_CHROMA;
-/// Bins of gradient: the directions, and flat.
-pub(crate) const N_GRADIENT: usize = N_DIRECTIONS + 1;
 /// Bins of texture: 0 to 8 lighter neighbours in one run, and all other patterns.
 pub(crate) const N_TEXTURE: usize = 10;
 /// Bins of a cell.
-pub(crate) const N_BINS: usize = N_COLOUR + N_GRADIENT + N_TEXTURE;
+pub(crate) const N_BINS: usize = N_COLOUR + N_TEXTURE;
 
-/// Sums over the pixels of a cell, in the order colour, gradient, texture.
+/// Sums over the pixels of a cell, in the order colour, texture.
 pub(crate) type Cell = [f64; N_BINS];
 
-/// cos and sin of 0, 22.5, … 157.5 degrees.
-const DIRECTIONS: [[f64; 2]; N_DIRECTIONS] = [
-    [1.0, 0.0],
-    [0.923_879_532_511_286_8, 0.382_683_432_365_089_8],
-    [std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::FRAC_1_SQRT_2],
-    [0.382_683_432_365_089_8, 0.923_879_532_511_286_8],
-    [0.0, 1.0],
-    [-0.382_683_432_365_089_8, 0.923_879_532_511_286_8],
-    [-std::f64::consts::FRAC_1_SQRT_2, std::f64::consts::FRAC_1_SQRT_2],
-    [-0.923_879_532_511_286_8, 0.382_683_432_365_089_8],
-];
-/// Cosine of the angle between two neighbouring directions: a direction farther away than this gets nothing.
-const NEIGHBOUR: f64 = 0.923_879_532_511_286_8;
-/// Gradient (grey levels per two pixels) that counts half as flat: above sensor noise, below faint edges.
-const HALF_FLAT: f64 = 24.0;
 /// A neighbour must be lighter by this many grey levels to count, so that noise on a smooth wall is no texture.
 const LIGHTER_BY: i32 = 4;
 /// Chroma at which the compressed scale is half way: most colours outdoors are nearer to grey than this.
@@ -46,33 +27,39 @@ const HALF_CHROMA: f64 = 32.0;
 const RING: [(i32, i32); 8] = [(-1, -1), (0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0)];
 
 /// Histograms of `n_cells * n_cells` cells, row by row. The side must be a multiple of `n_cells`.
-pub(crate) fn cells(picture: &RgbImage, n_cells: usize) -> Vec<Cell> {
-    let luma = LumaPlane::of(picture);
+pub(crate) fn cells(picture: &RgbImage, luma: &LumaPlane, n_cells: usize) -> Vec<Cell> {
     let cell_side = (luma.side / n_cells).max(1);
     let mut cells = vec![[0.0; N_BINS]; n_cells * n_cells];
     for (y, row) in picture.pixels().chunks_exact(3 * luma.side).enumerate() {
         for (x, pixel) in row.chunks_exact(3).enumerate() {
             let cell = &mut cells[y / cell_side * n_cells + x / cell_side];
-            let (colour, rest) = cell.split_at_mut(N_COLOUR);
-            let (gradient, texture) = rest.split_at_mut(N_GRADIENT);
+            let (colour, texture) = cell.split_at_mut(N_COLOUR);
             add_colour(colour, [pixel[0], pixel[1], pixel[2]]);
-            add_gradient(gradient, &luma, x, y);
-            texture[pattern(&luma, x, y)] += 1.0;
+            texture[pattern(luma, x, y)] += 1.0;
         }
     }
     cells
 }
 
 /// Rounded luma of a square picture, edges repeated outwards.
-struct LumaPlane {
+pub(crate) struct LumaPlane {
     side: usize,
     values: Vec<i32>,
 }
 
 impl LumaPlane {
-    fn of(picture: &RgbImage) -> Self {
+    pub(crate) fn of(picture: &RgbImage) -> Self {
         let values = picture.pixels().chunks_exact(3).map(|p| luma_of([p[0], p[1], p[2]])).collect();
         Self { side: picture.size().width() as usize, values }
+    }
+
+    pub(crate) fn side(&self) -> usize {
+        self.side
+    }
+
+    /// How luma rises to the right and downwards, in grey levels over two pixels.
+    pub(crate) fn slope(&self, x: usize, y: usize) -> [i32; 2] {
+        [self.at(x, y, (1, 0)) - self.at(x, y, (-1, 0)), self.at(x, y, (0, 1)) - self.at(x, y, (0, -1))]
     }
 
     fn at(&self, x: usize, y: usize, (dx, dy): (i32, i32)) -> i32 {
@@ -114,23 +101,6 @@ fn add_soft(bins: &mut [f64], value: f64) {
     bins[lower + 1] += share / 3.0;
 }
 
-/// Shares one count between flat and the two directions next to the gradient's.
-fn add_gradient(bins: &mut [f64], luma: &LumaPlane, x: usize, y: usize) {
-    let gx = f64::from(luma.at(x, y, (1, 0)) - luma.at(x, y, (-1, 0)));
-    let gy = f64::from(luma.at(x, y, (0, 1)) - luma.at(x, y, (0, -1)));
-    let length = (gx * gx + gy * gy).sqrt();
-    let steep = length / (length + HALF_FLAT);
-    bins[N_DIRECTIONS] += 1.0 - steep;
-    if length == 0.0 {
-        return;
-    }
-    let nearness = DIRECTIONS.map(|[c, s]| ((gx * c + gy * s).abs() / length - NEIGHBOUR).max(0.0));
-    let total: f64 = nearness.iter().sum();
-    for (bin, near) in bins.iter_mut().zip(nearness) {
-        *bin += steep * near / total;
-    }
-}
-
 /// Rotation-invariant uniform local binary pattern: how many of the 8 neighbours are lighter when these lie in one
 /// run, else 9 (Ojala, Pietikäinen and Mäenpää 2002, eq. 10 with P = 8, R = 1), with a margin against noise.
 fn pattern(luma: &LumaPlane, x: usize, y: usize) -> usize {
@@ -155,45 +125,21 @@ mod tests {
         picture
     }
 
-    fn gradient_of(picture: &RgbImage) -> Vec<f64> {
-        cells(picture, 1)[0][N_COLOUR..N_COLOUR + N_GRADIENT].to_vec()
+    fn cells(picture: &RgbImage, n_cells: usize) -> Vec<Cell> {
+        super::cells(picture, &LumaPlane::of(picture), n_cells)
     }
 
     #[test]
-    fn a_plain_picture_is_flat_and_without_texture() {
+    fn a_plain_picture_is_without_texture() {
         let cell = cells(&picture(16, |_, _| [128; 3]), 1)[0];
-        assert_eq!(cell[N_COLOUR + N_DIRECTIONS], 256.0);
-        assert_eq!(cell[N_COLOUR + N_GRADIENT], 256.0);
+        assert_eq!(cell[N_COLOUR], 256.0);
         assert!((cell[N_LUMA + N_CHROMA / 2] - 256.0 / 3.0).abs() < 1e-9, "grey is the middle of chroma");
-    }
-
-    #[test]
-    fn directions_of_ramps_land_in_their_bins() {
-        let level = |v: u32| [u8::try_from(v).unwrap(); 3];
-        let cases = [(0, picture(16, |x, _| level(10 * x))), (4, picture(16, |_, y| level(10 * y)))];
-        for (bin, ramp) in cases {
-            let found = gradient_of(&ramp);
-            let rest: f64 = (0..N_DIRECTIONS).filter(|k| *k != bin).map(|k| found[k]).sum();
-            assert!(0.4 * 256.0 < found[bin] && rest < 1e-9, "{found:?}");
-        }
-        let diagonal = gradient_of(&picture(16, |x, y| level(5 * x + 5 * y)));
-        assert!((0..N_DIRECTIONS).all(|k| diagonal[k] <= diagonal[2]), "{diagonal:?}");
-    }
-
-    #[test]
-    fn a_negative_has_the_same_gradient() {
-        let level = |x: u32, y: u32| u8::try_from((37 * x + 101 * y) % 256).unwrap();
-        let positive = picture(16, |x, y| [level(x, y); 3]);
-        let negative = picture(16, |x, y| [255 - level(x, y); 3]);
-        for (a, b) in gradient_of(&positive).iter().zip(gradient_of(&negative)) {
-            assert!((a - b).abs() < 1e-9);
-        }
     }
 
     #[test]
     fn a_dark_dot_is_a_pattern_of_eight_lighter_neighbours() {
         let dot = picture(16, |x, y| if (x, y) == (8, 8) { [0; 3] } else { [200; 3] });
-        assert_eq!(cells(&dot, 1)[0][N_COLOUR + N_GRADIENT + 8], 1.0);
+        assert_eq!(cells(&dot, 1)[0][N_COLOUR + 8], 1.0);
     }
 
     #[test]
@@ -211,7 +157,7 @@ mod tests {
             let picture = RgbImage::new(ImageSize::new(16, 16).unwrap(), bytes).unwrap();
             for cell in cells(&picture, 2) {
                 prop_assert!(cell.iter().all(|v| 0.0 <= *v));
-                let families = [0..N_COLOUR, N_COLOUR..N_COLOUR + N_GRADIENT, N_COLOUR + N_GRADIENT..N_BINS];
+                let families = [0..N_COLOUR, N_COLOUR..N_BINS];
                 for family in families {
                     prop_assert!((cell[family].iter().sum::<f64>() - 64.0).abs() < 1e-9);
                 }

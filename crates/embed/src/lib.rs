@@ -7,6 +7,7 @@ mod embed_to_store;
 mod embedder;
 mod error;
 mod failure;
+mod gradient;
 mod histogram;
 mod npy;
 #[cfg(feature = "onnx")]

@@ -19,9 +19,10 @@ pub struct LeakParams {
     /// Vectors of length 1 at most this far apart (Euclidean) are near-duplicates; 0 for the same numbers only.
     ///
     /// The default 0.05 is between what the built-in descriptor makes of one picture and of two. On 60 pictures each of
-    /// blood cells, playing cards and circuit boards, a picture and its copy at half the size, as JPEG of quality 70, or
-    /// with 1% cut off each side were at most 0.047 apart, and no two of the 5,310 pairs of different pictures less than
-    /// 0.052. A copy that is 5% brighter may be 0.08 away and is then not found.
+    /// blood cells, playing cards and circuit boards, a picture and its copy at half the size or as JPEG of quality 70 were
+    /// at most 0.019 apart, with 1% cut off each side at most 0.049 (but 0.093 on circuit boards, whose lines are fine),
+    /// and no two of the 5,310 pairs of different pictures less than 0.066. A copy that is 5% brighter may be 0.066 away
+    /// and is then not found.
     pub radius: f64,
     /// The most pairs listed for each pair of splits; all are counted.
     pub n_worst: usize,
