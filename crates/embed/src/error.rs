@@ -77,6 +77,18 @@ pub enum ParamError {
         /// The largest.
         max: usize,
     },
+    /// A crop parameter out of range.
+    #[error("{name} {found}: expected {least} to {most}")]
+    Crop {
+        /// Which parameter.
+        name: &'static str,
+        /// The value found.
+        found: f64,
+        /// The least that makes sense.
+        least: f64,
+        /// The most that makes sense.
+        most: f64,
+    },
     /// Weights that leave nothing.
     #[error("weights add up to {found}: expected a finite sum above 0")]
     WeightSum {

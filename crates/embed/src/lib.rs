@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bev_descriptor;
+mod crops;
 mod descriptor;
 mod embed_all;
 mod embed_to_store;
@@ -24,6 +25,7 @@ mod table_npy;
 mod table_problem;
 
 pub use bev_descriptor::{BevDescriptor, BevDescriptorParams};
+pub use crops::{CropItem, CropObject, CropParams, CropRecord, CropRun, CropValidParams, embed_crops};
 pub use descriptor::{Descriptor, DescriptorParams};
 pub use embed_all::{EmbedRun, embed_all};
 pub use embed_to_store::{StoredRun, embed_to_store};
