@@ -96,6 +96,36 @@ pub enum QaError {
         /// Classes after.
         after: usize,
     },
+    /// Lists about objects whose lengths differ.
+    #[error("{found} {what} of {expected} objects: expected one for each object")]
+    ObjectCount {
+        /// Which list.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// Objects there are.
+        expected: usize,
+    },
+    /// A neighbour that is not among the objects.
+    #[error("neighbour {found} of object {object}: expected a number below {n_objects}")]
+    NeighbourRow {
+        /// Whose neighbour.
+        object: usize,
+        /// The neighbour's position.
+        found: u32,
+        /// Objects there are.
+        n_objects: usize,
+    },
+    /// Neighbours that are not in order.
+    #[error("similarity {found} of object {object} after {before}: expected numbers that do not rise")]
+    Similarity {
+        /// Whose neighbour.
+        object: usize,
+        /// The similarity found.
+        found: f32,
+        /// The one before it.
+        before: f32,
+    },
     /// A golden version whose reference labels were changed without a new version.
     #[error(
         "reference labels of golden version {version} have digest {found}: expected {expected} as recorded before; edited labels need a new version"

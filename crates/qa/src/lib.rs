@@ -7,6 +7,7 @@ mod error;
 mod golden;
 mod history;
 mod matching;
+mod neighbours;
 mod skew;
 mod suspicion;
 mod totals;
@@ -27,6 +28,10 @@ pub use golden::{
 };
 pub use history::{History, HistoryEntry, Upsert};
 pub use matching::{Matching, match_boxes, match_cuboids};
+pub use neighbours::{
+    NeighbourObjects, NeighbourParams, NeighbourReport, NeighbourSuspect, NeighbourValidParams,
+    neighbour_suspects,
+};
 pub use skew::{ClassShift, ClassSkew, class_skew};
 pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
 pub use totals::{ClassTotal, LabelTotals};
