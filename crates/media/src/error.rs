@@ -24,6 +24,68 @@ pub enum MediaError {
         /// What the decoder said.
         reason: String,
     },
+    /// A folder, a pipe, a socket or a device where a file should be.
+    #[error("{path}: {found}: expected a file")]
+    NotAFile {
+        /// The place at fault.
+        path: PathBuf,
+        /// What is there, with an article.
+        found: &'static str,
+    },
+    /// A file of more bytes than the limit; nothing of it was read.
+    #[error("{place}: {n_bytes} bytes: expected at most {max_bytes} bytes")]
+    TooManyBytes {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// Bytes there are.
+        n_bytes: u64,
+        /// The limit.
+        max_bytes: u64,
+    },
+    /// No bytes at all.
+    #[error("{place}: empty: expected {expected}")]
+    Empty {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// Which formats are read.
+        expected: &'static str,
+    },
+    /// Bytes of another format than those that are read, whatever the file's name says.
+    #[error("{place}: {found}: expected {expected}")]
+    OtherFormat {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// What the bytes look like, with an article.
+        found: &'static str,
+        /// Which formats are read.
+        expected: &'static str,
+    },
+    /// A JPEG of a coding that is not read.
+    #[error("{place}: a JPEG of {found}: expected baseline or progressive Huffman coding of 8 bits a sample")]
+    UnsupportedJpeg {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// The coding found.
+        found: &'static str,
+    },
+    /// A JPEG of so many scans that it was made to be slow.
+    #[error("{place}: a JPEG of {n_scans} scans: expected at most {max_scans}")]
+    TooManyScans {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// Scans there are.
+        n_scans: usize,
+        /// The limit.
+        max_scans: usize,
+    },
+    /// A picture of another format than JPEG that stops early.
+    #[error("{place}: the picture ends after {n_bytes} bytes: expected a whole file")]
+    TruncatedPicture {
+        /// File, or `bytes in memory`.
+        place: String,
+        /// Bytes there were.
+        n_bytes: u64,
+    },
     /// A JPEG that stops before its end marker: a decoder would fill the rest with grey and say nothing.
     #[error("{place}: the JPEG ends after {n_bytes} bytes without its end marker: expected a whole file")]
     TruncatedJpeg {
