@@ -39,7 +39,7 @@ mod zcore_stability;
 pub use draws::DrawPlan;
 pub use duplicates::{
     DuplicateGroup, DuplicateGroups, DuplicatePair, DuplicateParams, DuplicateValidParams, Redundant,
-    SearchPlan, near_duplicates,
+    SearchPlan, hash_distance, hash_duplicates, near_duplicates,
 };
 pub use error::{CoresetError, ParamError, Result};
 pub use isolation::isolation;

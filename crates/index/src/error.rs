@@ -80,6 +80,12 @@ pub enum IndexError {
         /// The limit.
         expected: usize,
     },
+    /// More pairs or hits than the caller has room for.
+    #[error("more than {expected} rows are that close: expected at most as many, or a smaller radius")]
+    TooManyPairs {
+        /// The limit.
+        expected: usize,
+    },
     /// A parameter of an approximate index.
     #[error(transparent)]
     HnswParam(#[from] crate::HnswParamError),

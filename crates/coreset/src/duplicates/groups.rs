@@ -82,14 +82,7 @@ pub(super) fn find(
         Some(tree) => link_by_tree(tree, exact, &links),
         None => link_by_products(&Blocked { rows, exact }, &links)?,
     }
-    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for row in 0..rows.nrows() {
-        let root = links.root(row);
-        if root != row {
-            members.entry(root).or_insert_with(|| vec![root]).push(row);
-        }
-    }
-    let members: Vec<Vec<usize>> = members.into_values().collect();
+    let members = links.sets();
     let keeping = Keeping {
         exact,
         places: tree.as_ref().map(Places::new),
@@ -176,16 +169,28 @@ impl<'a> Places<'a> {
 
 /// Rows joined into sets whose root is their lowest row, by any thread (a root is only ever put under a lower one, so the
 /// sets that come out do not depend on the order).
-struct Links {
+pub(super) struct Links {
     parents: Vec<AtomicU32>,
 }
 
 impl Links {
-    fn new(n_rows: usize) -> Self {
+    pub(super) fn new(n_rows: usize) -> Self {
         Self { parents: (0..n_rows as u32).map(AtomicU32::new).collect() }
     }
 
-    fn root(&self, row: usize) -> usize {
+    /// The rows of each set of more than one, ascending, by their lowest row.
+    pub(super) fn sets(&self) -> Vec<Vec<usize>> {
+        let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for row in 0..self.parents.len() {
+            let root = self.root(row);
+            if root != row {
+                members.entry(root).or_insert_with(|| vec![root]).push(row);
+            }
+        }
+        members.into_values().collect()
+    }
+
+    pub(super) fn root(&self, row: usize) -> usize {
         let mut at = row as u32;
         loop {
             let parent = self.parents[at as usize].load(Ordering::Relaxed);
@@ -199,7 +204,7 @@ impl Links {
         }
     }
 
-    fn join(&self, a: usize, b: usize) {
+    pub(super) fn join(&self, a: usize, b: usize) {
         loop {
             let (a, b) = (self.root(a), self.root(b));
             if a == b {

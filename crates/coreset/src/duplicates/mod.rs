@@ -1,6 +1,7 @@
 mod blocked;
 mod exact;
 mod groups;
+mod hashes;
 mod kernel;
 mod plan;
 mod project;
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub use self::groups::{DuplicateGroup, DuplicateGroups, Redundant};
+pub use self::hashes::{hash_distance, hash_duplicates};
 pub use self::plan::SearchPlan;
 use crate::checks::check_rows;
 use crate::{CoresetError, ParamError, Result};
