@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use labelloop_benches::cpu;
 use labelloop_core::Seed;
 use labelloop_coreset::{DuplicateParams, Metric, SearchPlan};
 use ndarray::Array2;
@@ -86,7 +87,7 @@ fn main() -> anyhow::Result<()> {
         Plan::Blocked => SearchPlan::Blocked,
     };
     let params = DuplicateParams { radius: args.radius, metric, plan, ..Default::default() };
-    let (before, cpu, begin) = (peak_mb()?, cpu_seconds()?, Instant::now());
+    let (before, cpu, begin) = (peak_mb()?, cpu::of_process()?, Instant::now());
     let found = if args.groups {
         let groups = params.groups(rows.view(), None)?;
         format!("{} groups, {} rows redundant", groups.groups.len(), groups.redundant_rows().count())
@@ -101,7 +102,7 @@ fn main() -> anyhow::Result<()> {
         }
         format!("{} pairs", pairs.len())
     };
-    let (wall, cpu) = (begin.elapsed().as_secs_f64(), cpu_seconds()? - cpu);
+    let (wall, cpu) = (begin.elapsed().as_secs_f64(), cpu::of_process()? - cpu);
     let mut out = std::io::stdout();
     writeln!(
         out,
@@ -148,16 +149,6 @@ fn generated(args: &Args) -> Array2<f32> {
         }
     }
     rows
-}
-
-/// Seconds that this process has computed, all threads together.
-fn cpu_seconds() -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
-    // Fields 14 and 15 of proc(5), in hundredths of a second.
-    let (user, system) = (ticks(11).context("no user time")?, ticks(12).context("no system time")?);
-    Ok((user + system) / 100.0)
 }
 
 /// The most memory that this process has held.

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Parser;
+use labelloop_benches::cpu;
 use labelloop_index::{ExactIndex, Metric, UseCodes};
 use ndarray::{Array2, Axis, Slice};
 use ndarray_npy::ReadNpyExt as _;
@@ -39,7 +40,7 @@ fn main() -> anyhow::Result<()> {
     let mut index = ExactIndex::new(pool.view(), metric)?;
     for line in std::io::stdin().lock().lines() {
         let line = line?;
-        let (cpu, wall) = (cpu_seconds()?, Instant::now());
+        let (cpu, wall) = (cpu::of_threads()?, Instant::now());
         let mut ids = 0u64;
         if line == "prepare" {
             index = index.with_codes(UseCodes::Auto);
@@ -53,7 +54,7 @@ fn main() -> anyhow::Result<()> {
             ids = index.search(queries, k, None)?.ids.iter().map(|id| u64::from(*id)).sum();
         }
         let line = json!({
-            "cpu": cpu_seconds()? - cpu, "wall": wall.elapsed().as_secs_f64(), "ids": ids,
+            "cpu": cpu::of_threads()? - cpu, "wall": wall.elapsed().as_secs_f64(), "ids": ids,
         });
         let mut out = std::io::stdout().lock();
         writeln!(out, "{line}")?;
@@ -65,14 +66,4 @@ fn main() -> anyhow::Result<()> {
 fn rows(path: &Path) -> anyhow::Result<Array2<f32>> {
     let file = fs::File::open(path).with_context(|| path.display().to_string())?;
     Ok(Array2::read_npy(file)?)
-}
-
-/// Seconds that the threads of this process ran so far, which Linux counts in nanoseconds.
-fn cpu_seconds() -> anyhow::Result<f64> {
-    let mut all = 0.0;
-    for task in fs::read_dir("/proc/self/task")? {
-        let text = fs::read_to_string(task?.path().join("schedstat"))?;
-        all += text.split(' ').next().context("schedstat is empty")?.parse::<f64>()? * 1e-9;
-    }
-    Ok(all)
 }

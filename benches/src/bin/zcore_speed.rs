@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
+use labelloop_benches::cpu;
 use labelloop_core::Silent;
 use labelloop_coreset::{DrawPlan, ZCoreParams};
 use ndarray::{Array1, Array2, Axis, Slice};
@@ -86,17 +87,10 @@ struct Clock {
 
 impl Clock {
     fn start() -> Self {
-        Self { wall: Instant::now(), cpu: cpu_seconds() }
+        Self { wall: Instant::now(), cpu: cpu::of_process().unwrap_or_default() }
     }
 
     fn stop(&self) -> serde_json::Value {
-        json!({ "wall": self.wall.elapsed().as_secs_f64(), "cpu": cpu_seconds() - self.cpu })
+        json!({ "wall": self.wall.elapsed().as_secs_f64(), "cpu": cpu::of_process().unwrap_or_default() - self.cpu })
     }
-}
-
-/// Processor seconds of this process so far, where the system tells: fields 14 and 15 of `/proc/self/stat`, in hundredths.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-    fields.filter_map(|f| f.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

@@ -1,10 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use labelloop_core::{CoreError, Embeddings, Progress, SampleId};
-use ndarray::{Array2, Axis, Slice};
+use ndarray::{Axis, Slice};
 
 use crate::pipeline::{self, Item, Outcome, Slot};
-use crate::{CacheState, EmbedFailure, Embedder, Result, VectorStore};
+use crate::{CacheState, EmbedFailure, Embedder, ModelInfo, Result, VectorStore};
 
 /// What [`embed_all`] did.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,8 @@ use crate::{CacheState, EmbedFailure, Embedder, Result, VectorStore};
 pub struct EmbedRun {
     /// One row for each picture that could be read, in the order of ids.
     pub embeddings: Embeddings,
+    /// Whose vectors these are.
+    pub model: ModelInfo,
     /// BLAKE3 of the bytes of each row's picture.
     pub contents: Vec<[u8; 32]>,
     /// The others, in the order of ids.
@@ -78,7 +80,7 @@ pub fn embed_all<E: Embedder + ?Sized>(
     }
     let mut store = store.map(|folder| VectorStore::open(folder, embedder)).transpose()?;
     let outcome = pipeline::run(&items, embedder, store.as_mut(), true, progress)?;
-    finish(&items, outcome, store.as_ref(), embedder.n_dims())
+    finish(&items, outcome, store.as_ref(), ModelInfo::of(embedder))
 }
 
 /// Items in the order of ids.
@@ -115,10 +117,15 @@ impl Sorted {
     }
 }
 
-fn finish(items: &[&Item], outcome: Outcome, store: Option<&VectorStore>, n_dims: usize) -> Result<EmbedRun> {
+fn finish(
+    items: &[&Item],
+    outcome: Outcome,
+    store: Option<&VectorStore>,
+    model: ModelInfo,
+) -> Result<EmbedRun> {
     let Outcome { slots, vectors, n_computed } = outcome;
     let Sorted { rows, failures } = Sorted::new(items, slots);
-    let mut vectors = vectors.unwrap_or_else(|| Array2::zeros((0, n_dims)));
+    let mut vectors = vectors.unwrap_or_default();
     // Rows move up into the places of those that failed, so that the matrix is not there twice.
     for (to, (from, ..)) in rows.iter().enumerate() {
         if to < *from {
@@ -131,6 +138,7 @@ fn finish(items: &[&Item], outcome: Outcome, store: Option<&VectorStore>, n_dims
     let n_cached = rows.len() - n_computed;
     Ok(EmbedRun {
         embeddings: Embeddings::new(ids, vectors)?,
+        model,
         contents: rows.into_iter().map(|(_, content, _)| content).collect(),
         failures,
         n_computed,

@@ -1,5 +1,6 @@
 //! `labelloop.toml`: every key of the reference under its name, unknown keys refused with their line.
 
+mod embedding;
 mod text;
 
 use std::path::PathBuf;
@@ -14,6 +15,8 @@ use crate::annotate::AnnotatorParams;
 use crate::stopping::StoppingParams;
 use crate::{LoopError, Result};
 
+pub use embedding::EmbeddingConfig;
+
 /// The whole configuration. Every section but `project` may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +29,9 @@ pub struct LoopConfig {
     /// Shares of the splits.
     #[serde(default)]
     pub splits: SplitParams,
+    /// What makes vectors of pictures.
+    #[serde(default)]
+    pub embedding: EmbeddingConfig,
     /// Size and make-up of batches.
     #[serde(default)]
     pub selection: SelectionConfig,
@@ -298,6 +304,7 @@ impl LoopConfig {
             },
             active_learning: ActiveLearningConfig::default(),
             splits: SplitParams::default(),
+            embedding: EmbeddingConfig::default(),
             selection: SelectionConfig::default(),
             qa: QaConfig::default(),
             training: TrainingConfig::default(),

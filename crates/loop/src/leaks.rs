@@ -205,7 +205,8 @@ impl Project {
                 places.insert(sample.id.clone(), Whereabouts { group: sample.group.clone(), split });
             }
         }
-        let run = self.embed_pictures(&items, progress)?;
+        // The default radius is one of the built-in descriptor.
+        let run = self.describe(&items, progress)?;
         let report = find_leaks(&run.embeddings, &places, params)?;
         Ok(LeakReport { n_unread: run.failures.len(), ..report })
     }

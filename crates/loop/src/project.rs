@@ -179,11 +179,11 @@ impl Project {
         })
     }
 
-    /// Vectors of the pool's and val's pictures; test and golden stay unseen. Unchanged pictures come from the cache,
-    /// broken ones are left out and listed.
+    /// Vectors of the pool's and val's pictures, by what `[embedding]` asks for; test and golden stay unseen. Unchanged
+    /// pictures come from the store, broken ones are left out and listed.
     ///
     /// # Errors
-    /// I/O of the cache, cancelled work.
+    /// A model that cannot be used, I/O of the store, cancelled work.
     pub fn embed(&self, dataset: &Dataset, progress: &dyn Progress) -> Result<EmbedRun> {
         let mut items: Vec<(SampleId, PathBuf)> = Vec::new();
         for split in [Split::Pool, Split::Val] {
@@ -191,11 +191,13 @@ impl Project {
             items.extend(pictures.values().map(|s| (s.id.clone(), self.media_path(s))));
         }
         items.sort();
-        self.embed_pictures(&items, progress)
+        let embedder = self.config.embedding.load(self.layout.root())?;
+        Ok(embed_all(&items, embedder.as_ref(), Some(&self.layout.embeddings()), progress)?)
     }
 
-    /// Vectors of pictures, from the project's cache where it has them.
-    pub(crate) fn embed_pictures(
+    /// Vectors of pictures by the built-in descriptor, whatever `[embedding]` says, from the project's store where it has
+    /// them.
+    pub(crate) fn describe(
         &self,
         items: &[(SampleId, PathBuf)],
         progress: &dyn Progress,

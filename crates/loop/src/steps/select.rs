@@ -7,6 +7,7 @@ use labelloop_acquire::{
 use labelloop_core::{Embeddings, GroupKey, Members, Pool, SampleId};
 use labelloop_coreset::ZCoreParams;
 use labelloop_dataset::Dataset;
+use labelloop_embed::ModelInfo;
 use ndarray::Array2;
 
 use super::{Context, Outcome};
@@ -106,7 +107,7 @@ fn choose(context: &Context<'_>, dataset: &Dataset) -> Result<(BatchPlan, Option
             None => random_batch(&candidates, budget, seed)?,
             Some(scores) => first_batch_scored(&candidates, scores, budget, &valid)?,
         };
-        return Ok((plan, scores.map(|s| kept(&candidates, given, &policy, &s))));
+        return Ok((plan, scores.map(|s| kept(&run.model, &candidates, given, &policy, &s))));
     }
     let budget = Budget::Units(batch_size(members.len(), &settings.batch)?.size);
     let (queries, rows) = match settings.kind {
@@ -121,11 +122,12 @@ fn choose(context: &Context<'_>, dataset: &Dataset) -> Result<(BatchPlan, Option
         None => random_batch(&candidates, budget, seed)?,
         Some(scores) => plan_batch_scored(&candidates, scores, labelled.view(), &failures, budget, &valid)?,
     };
-    Ok((plan, scores.map(|s| kept(&candidates, given, &policy, &s))))
+    Ok((plan, scores.map(|s| kept(&run.model, &candidates, given, &policy, &s))))
 }
 
 /// A plan keeps the scores of its picks alone; these are those of all candidates.
 fn kept(
+    model: &ModelInfo,
     candidates: &Candidates<'_>,
     labelled: &Array2<f32>,
     policy: &PolicyParams,
@@ -133,6 +135,7 @@ fn kept(
 ) -> Scores {
     let made_with = serde_json::json!({
         "scorer": scores.scorer(),
+        "vectors": model,
         "n_labelled": labelled.nrows(),
         "params": ZCoreParams { seed: policy.seed, ..policy.zcore.clone() },
     });
