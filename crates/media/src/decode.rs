@@ -112,7 +112,7 @@ pub fn probe_size(path: &Path) -> Result<ImageSize> {
     let mut reader = BufReader::new(file);
     let format = known_format(reader.fill_buf().map_err(io)?, &place)?;
     let from = Source { format, place: &place, n_bytes };
-    let (width, height) = from.open(reader, Limits::default())?.upright_sides();
+    let (width, height) = from.open(reader, beside_pixels(format, DecodeLimits::default()))?.upright_sides();
     Ok(ImageSize::new(width, height)?)
 }
 
@@ -145,15 +145,22 @@ pub(crate) fn open_checked<'a>(
     if format == ImageFormat::Jpeg {
         jpeg::check(bytes, place)?;
     }
-    let mut within = Limits::default();
-    within.max_alloc = Some(limits.max_pixels.saturating_mul(8).max(1 << 20));
-    let opened = Source { format, place, n_bytes }.open(Cursor::new(bytes), within)?;
+    let opened = Source { format, place, n_bytes }.open(Cursor::new(bytes), beside_pixels(format, limits))?;
     let (width, height) = opened.decoder.dimensions();
     if limits.max_pixels < u64::from(width) * u64::from(height) {
         let place = place.to_owned();
         return Err(MediaError::TooLarge { place, width, height, max_pixels: limits.max_pixels });
     }
     Ok(opened)
+}
+
+/// What decoders may allocate. That of PNG asks for rows and for what is packed beside the picture, such as colour
+/// profiles, which may be small in the file and gigabytes unpacked; those of TIFF and WebP for the whole picture.
+fn beside_pixels(format: ImageFormat, limits: DecodeLimits) -> Limits {
+    let whole = limits.max_pixels.saturating_mul(8).max(1 << 20);
+    let mut within = Limits::default();
+    within.max_alloc = Some(if format == ImageFormat::Png { whole.min(64 << 20) } else { whole });
+    within
 }
 
 fn known_format(bytes: &[u8], place: &str) -> Result<ImageFormat> {
