@@ -10,6 +10,7 @@ pub mod mutation;
 mod neighbours;
 mod nuscenes;
 mod partials;
+mod pictures;
 mod points;
 mod rows;
 mod selection;
@@ -22,6 +23,7 @@ pub use kitti_rows::kitti_rows;
 pub use neighbours::neighbour_graph;
 pub use nuscenes::nuscenes;
 pub use partials::partials;
+pub use pictures::{decode, decode_reduced, phash};
 pub use points::{point_bin, point_las, point_pcd};
 pub use rows::{coco_detections, coco_labels};
 pub use selection::select;
@@ -30,7 +32,7 @@ pub use selection::select;
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 22] = [
+pub const BODIES: [(&str, Body); 25] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -47,6 +49,9 @@ pub const BODIES: [(&str, Body); 22] = [
     ("nuscenes", nuscenes),
     ("partials", partials),
     ("clusterings", clusterings),
+    ("decode", decode),
+    ("decode_reduced", decode_reduced),
+    ("phash", phash),
     ("point_bin", point_bin),
     ("point_pcd", point_pcd),
     ("point_las", point_las),
