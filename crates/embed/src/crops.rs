@@ -489,7 +489,7 @@ mod tests {
         );
         assert!(reasons[1].contains("2.0 x 9.0 pixels to be seen"), "{reasons:?}");
         assert!(reasons[2].contains("3.0 x 3.0 pixels"), "{reasons:?}");
-        assert_eq!(found.failures[3].kind, FailureKind::NotDecoded);
+        assert_eq!(found.failures[3].kind, FailureKind::OtherFormat);
         assert_eq!(found.failures[6].kind, FailureKind::Unreadable);
         assert_eq!(found.failures[6].id.as_str(), "p002#0");
     }

@@ -263,6 +263,28 @@ impl From<crate::OnnxError> for EmbedError {
 }
 
 impl EmbedError {
+    /// The file at fault, where there is one.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use labelloop_embed::read_npy;
+    ///
+    /// let missing = Path::new("no such file.npy");
+    /// assert_eq!(read_npy(missing).unwrap_err().path(), Some(missing));
+    /// ```
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Io { path, .. }
+            | Self::Conflict { path }
+            | Self::NotAStore { path, .. }
+            | Self::StoreVersion { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Npy { path, .. }
+            | Self::Table { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+
     /// An I/O error of this file.
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }

@@ -27,7 +27,7 @@ pub(crate) fn shares(luma: &LumaPlane) -> Vec<f64> {
     let cell_side = luma.side() / N_GRID;
     // A pixel's weights over all cells add up to the square of twice the side of a cell, and so does a cell's over pixels.
     let per_cell = ((2 * cell_side * cell_side) as f64).powi(2);
-    let cells: Vec<[f64; N_DIRECTIONS]> = sums.iter().map(|cell| lengths(cell)).collect();
+    let cells: Vec<[f64; N_DIRECTIONS]> = sums.iter().map(lengths).collect();
     let totals: Vec<f64> = cells.iter().map(|cell| cell.iter().sum::<f64>() / per_cell).collect();
     let mut shares = Vec::with_capacity(N_GRID * N_GRID * N_BINS);
     for (at, cell) in cells.iter().enumerate() {

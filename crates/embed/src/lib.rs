@@ -10,6 +10,8 @@ mod error;
 mod failure;
 mod gradient;
 mod histogram;
+#[cfg(feature = "mmap")]
+mod mapped;
 mod npy;
 #[cfg(feature = "onnx")]
 pub mod onnx;
@@ -18,10 +20,14 @@ mod point_descriptor;
 mod positioned;
 #[cfg(feature = "projection")]
 mod projection;
+#[cfg(feature = "parquet")]
+mod read_parquet;
 mod store;
 mod store_format;
 mod table;
 mod table_npy;
+#[cfg(feature = "parquet")]
+mod table_parquet;
 mod table_problem;
 
 pub use bev_descriptor::{BevDescriptor, BevDescriptorParams};
@@ -32,6 +38,8 @@ pub use embed_to_store::{StoredRun, embed_to_store};
 pub use embedder::{Embedder, PictureEmbedder};
 pub use error::{EmbedError, ParamError, Result};
 pub use failure::{EmbedFailure, FailureKind};
+#[cfg(feature = "mmap")]
+pub use mapped::MappedRows;
 pub use npy::{read_npy, write_npy};
 #[cfg(feature = "onnx")]
 pub use onnx::{
@@ -41,6 +49,8 @@ pub use onnx::{
 pub use point_descriptor::{PointDescriptor, PointDescriptorParams};
 #[cfg(feature = "projection")]
 pub use projection::project_2d;
+#[cfg(feature = "parquet")]
+pub use read_parquet::{ParquetRows, TableColumns, TableRows};
 pub use store::{CacheState, VectorStore};
 pub use table::{EmbeddingTable, ModelInfo};
 pub use table_problem::TableProblem;

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use labelloop_media::write_atomically;
 use ndarray::{Array2, ArrayView2};
-use ndarray_npy::{ReadNpyError, ReadNpyExt, WriteNpyExt};
+use ndarray_npy::{ReadNpyError, ReadNpyExt};
 
 use crate::{EmbedError, Result};
 
@@ -25,8 +25,8 @@ use crate::{EmbedError, Result};
 /// [`EmbedError::Io`].
 #[expect(clippy::needless_pass_by_value, reason = "views are passed by value at crate boundaries")]
 pub fn write_npy(path: &Path, matrix: ArrayView2<'_, f32>) -> Result<()> {
-    let mut bytes = Vec::new();
-    matrix.write_npy(&mut bytes).map_err(|e| refused(path, e.to_string()))?;
+    let mut bytes = plain_header(matrix.nrows(), matrix.ncols());
+    bytes.extend(matrix.iter().flat_map(|v| v.to_le_bytes()));
     write_atomically(path, &bytes).map_err(EmbedError::io(path))
 }
 
@@ -51,8 +51,31 @@ fn refused(path: &Path, reason: String) -> EmbedError {
     EmbedError::Npy { path: path.to_owned(), reason }
 }
 
+/// The header of a version 1 file of `f32` rows, padded so that rows begin at a multiple of 64 bytes.
+pub(crate) fn plain_header(n_rows: usize, n_dims: usize) -> Vec<u8> {
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n_rows}, {n_dims}), }}");
+    let n_unpadded = 10 + text.len() + 1;
+    text.push_str(&" ".repeat(n_unpadded.next_multiple_of(64) - n_unpadded));
+    text.push('\n');
+    // Two numbers of at most 20 digits keep the text far below what two bytes count.
+    let n_text = (text.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\x00".as_slice(), &n_text, text.as_bytes()].concat()
+}
+
 /// Compares what the header promises with the bytes there are, before a reader allocates what is promised.
 fn check_length(bytes: &[u8]) -> Result<(), String> {
+    let (header, start) = header(bytes)?;
+    let n_values = promised(&header).ok_or_else(|| format!("header {header:?}: expected a shape"))?;
+    // A single byte is the least that a value can take: enough to refuse a promise that cannot be kept.
+    let n_bytes = bytes.len() - start;
+    if n_bytes < n_values {
+        return Err(format!("{n_bytes} bytes of data for {n_values} values: expected more"));
+    }
+    Ok(())
+}
+
+/// The header's text, and where the data starts.
+fn header(bytes: &[u8]) -> Result<(String, usize), String> {
     let short = || format!("{} bytes: expected a whole header", bytes.len());
     if !bytes.starts_with(b"\x93NUMPY") {
         return Err("expected a file that starts with \\x93NUMPY".to_owned());
@@ -63,23 +86,37 @@ fn check_length(bytes: &[u8]) -> Result<(), String> {
     // Version 1 has two bytes for the length of the header, later ones four.
     let start = if bytes.get(6) == Some(&1) { 10 } else { 12 };
     let n_header = number(8, start).ok_or_else(short)?;
-    let (header, data) = bytes[start..].split_at_checked(n_header).ok_or_else(short)?;
-    let header = String::from_utf8_lossy(header);
-    let n_values = promised(&header).ok_or_else(|| format!("header {header:?}: expected a shape"))?;
-    // A single byte is the least that a value can take: enough to refuse a promise that cannot be kept.
-    if data.len() < n_values {
-        return Err(format!("{} bytes of data for {n_values} values: expected more", data.len()));
+    let text = bytes[start..].get(..n_header).ok_or_else(short)?;
+    Ok((String::from_utf8_lossy(text).into_owned(), start + n_header))
+}
+
+/// Where the numbers of a matrix of little-endian `f32` in C order start, its rows and its columns.
+#[cfg(feature = "mmap")]
+pub(crate) fn plain_rows(bytes: &[u8]) -> Result<(usize, usize, usize), String> {
+    let (header, start) = header(bytes)?;
+    let words: String =
+        header.chars().filter(|c| !c.is_whitespace()).map(|c| if c == '"' { '\'' } else { c }).collect();
+    let expected = |what: &str| format!("header {header:?}: expected {what}");
+    if !words.contains("'descr':'<f4'") || !words.contains("'fortran_order':False") {
+        return Err(expected("little-endian f32 in C order"));
     }
-    Ok(())
+    let sides = sides(&words).unwrap_or_default();
+    let [n_rows, n_dims] = sides[..] else { return Err(expected("two dimensions")) };
+    Ok((start, n_rows, n_dims))
 }
 
 /// The product of the numbers in `'shape': (…)`, saturating.
 fn promised(header: &str) -> Option<usize> {
+    Some(sides(header)?.into_iter().fold(1, usize::saturating_mul))
+}
+
+/// The numbers in `'shape': (…)`.
+fn sides(header: &str) -> Option<Vec<usize>> {
     let after = header.split_once("shape")?.1;
     let inside = after.split_once('(')?.1.split_once(')')?.0;
     let sides = inside.split(',').map(str::trim).filter(|side| !side.is_empty());
     // A side too long for a number is more than any file holds.
-    Some(sides.map(|side| side.parse().unwrap_or(usize::MAX)).fold(1, usize::saturating_mul))
+    Some(sides.map(|side| side.parse().unwrap_or(usize::MAX)).collect())
 }
 
 #[cfg(test)]

@@ -340,7 +340,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Why> {
     let unreadable = |e: std::io::Error| Why::new(FailureKind::Unreadable, &e.to_string());
     let about = std::fs::metadata(path).map_err(unreadable)?;
     if !about.is_file() {
-        return Err(Why::new(FailureKind::Unreadable, "not a regular file"));
+        return Err(Why::new(FailureKind::NotAFile, "not a regular file"));
     }
     if MAX_FILE_BYTES < about.len() {
         let reason = format!("{} bytes: expected at most {MAX_FILE_BYTES}", about.len());

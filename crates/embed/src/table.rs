@@ -25,7 +25,7 @@ impl ModelInfo {
 
 /// Vectors with all that says what they are: samples, contents of their files, and the model.
 ///
-/// It goes to Parquet (feature `parquet`, [`EmbeddingTable::write_parquet`]) and to `.npy`
+/// It goes to Parquet (feature `parquet`, `EmbeddingTable::write_parquet`) and to `.npy`
 /// ([`EmbeddingTable::write_npy`]), and comes back bit for bit.
 ///
 /// ```

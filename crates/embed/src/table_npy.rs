@@ -6,11 +6,12 @@ use labelloop_core::Embeddings;
 use labelloop_media::write_atomically;
 use serde::{Deserialize, Serialize};
 
+use crate::npy::plain_header;
 use crate::table::{checked_ids, content_of, hex_of};
 use crate::{EmbedError, EmbeddingTable, ModelInfo, Result, StoredRun, TableProblem, read_npy, write_npy};
 
 /// Rows that are read from a store at a time.
-const ROWS_AT_A_TIME: usize = 1024;
+pub(crate) const ROWS_AT_A_TIME: usize = 1024;
 
 /// What is kept beside a matrix and its ids.
 #[derive(Serialize, Deserialize)]
@@ -80,7 +81,7 @@ impl StoredRun {
         write_beside(path, Some(self.model()), Some(&self.contents))?;
         in_place_of(path, |file| {
             let mut file = BufWriter::new(file);
-            file.write_all(&header(self.n_rows(), self.n_dims())).map_err(EmbedError::io(path))?;
+            file.write_all(&plain_header(self.n_rows(), self.n_dims())).map_err(EmbedError::io(path))?;
             for from in (0..self.n_rows()).step_by(ROWS_AT_A_TIME) {
                 let rows = self.rows(from..from + ROWS_AT_A_TIME)?;
                 let bytes: Vec<u8> = rows.iter().flat_map(|v| v.to_le_bytes()).collect();
@@ -105,17 +106,6 @@ pub(crate) fn in_place_of(path: &Path, write: impl FnOnce(&File) -> Result<()>) 
         let _ = std::fs::remove_file(&beside);
     }
     done
-}
-
-/// The header of a version 1 file of `f32` rows, padded so that rows begin at a multiple of 64 bytes.
-fn header(n_rows: usize, n_dims: usize) -> Vec<u8> {
-    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n_rows}, {n_dims}), }}");
-    let n_unpadded = 10 + text.len() + 1;
-    text.push_str(&" ".repeat(n_unpadded.next_multiple_of(64) - n_unpadded));
-    text.push('\n');
-    // Two numbers of at most 20 digits keep the text far below what two bytes count.
-    let n_text = (text.len() as u16).to_le_bytes();
-    [b"\x93NUMPY\x01\x00".as_slice(), &n_text, text.as_bytes()].concat()
 }
 
 fn write_ids<S: Serialize>(path: &Path, ids: &[S]) -> Result<()> {
