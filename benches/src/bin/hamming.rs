@@ -59,7 +59,7 @@ fn run<const W: usize>(args: &Args) -> anyhow::Result<()> {
     if args.equal {
         let n = std::sync::atomic::AtomicUsize::new(0);
         timed("links", || {
-            index.for_each_link(args.radius, |_| _ = n.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+            index.for_each_link(args.radius, |_| _ = n.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         });
         say(&format!("{} links", n.into_inner()));
         return Ok(());

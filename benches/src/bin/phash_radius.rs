@@ -2,7 +2,7 @@
 //! radius finds and what it takes for a copy by mistake.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use labelloop_core::ImageSize;
@@ -61,7 +61,7 @@ fn main() -> anyhow::Result<()> {
 type Copies = BTreeMap<&'static str, [u32; 2]>;
 
 /// The hashes of a picture, and how far those of its copies are.
-fn of_file(path: &PathBuf) -> anyhow::Result<(Hashes, Copies)> {
+fn of_file(path: &Path) -> anyhow::Result<(Hashes, Copies)> {
     let picture = load(path)?;
     let hashes = Hashes {
         upright: codes(&picture)?,
