@@ -1,103 +1,8 @@
-use std::fmt::Display;
-
 use labelloop_core::ImageSize;
-use labelloop_media::ResizeFilter;
 use serde::{Deserialize, Serialize};
 
-use super::{DescriptionError, Preset};
-
-/// How a picture is brought to the sides that a model wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Fit {
-    /// The short side to `resize_to`, then the middle is cut out.
-    Crop,
-    /// As large as fits, centred, the rest filled with `fill`.
-    Letterbox,
-    /// Both sides at once, whatever that does to the shapes.
-    Stretch,
-}
-
-/// The order of the three colours in the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Channels {
-    /// Red first.
-    Rgb,
-    /// Blue first, as OpenCV has it.
-    Bgr,
-}
-
-/// Where the colours are in a tensor of four dimensions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Layout {
-    /// Picture, channel, row, column; as PyTorch has it.
-    Nchw,
-    /// Picture, row, column, channel; as TensorFlow has it.
-    Nhwc,
-}
-
-/// How pixels are weighed when a picture is resized; by Pillow's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Filter {
-    /// The pixel in whose middle the new one falls.
-    Nearest,
-    /// The mean of the pixels that the new one covers.
-    Box,
-    /// A triangle.
-    Bilinear,
-    /// A cubic after Catmull and Rom (a = -0.5).
-    Bicubic,
-    /// A sinc under a sinc, of three lobes.
-    Lanczos,
-}
-
-impl From<Filter> for ResizeFilter {
-    fn from(filter: Filter) -> Self {
-        match filter {
-            Filter::Nearest => Self::Nearest,
-            Filter::Box => Self::Box,
-            Filter::Bilinear => Self::Triangle,
-            Filter::Bicubic => Self::CatmullRom,
-            Filter::Lanczos => Self::Lanczos3,
-        }
-    }
-}
-
-/// How one vector is made of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Pooling {
-    /// The output is a vector: `[1, dims]`.
-    None,
-    /// The first token of `[1, tokens, dims]`.
-    Cls,
-    /// The mean of all tokens of `[1, tokens, dims]`.
-    MeanTokens,
-    /// The mean of the tokens after the first `prefix_tokens`.
-    MeanPatches,
-    /// The mean of a feature map over its rows and columns.
-    GlobalAverage,
-    /// All numbers of the output, in their order.
-    Flatten,
-}
-
-/// One side of a square, or both sides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Sides {
-    /// Width and height.
-    Square(u32),
-    /// Width, height.
-    Both([u32; 2]),
-}
+use super::model_description::value;
+use super::{Channels, DescriptionError, Filter, Fit, Layout, ModelDescription, Pooling, Preset, Sides};
 
 /// What the file beside a model says; [`check`](DescriptionParams::check) makes a [`ModelDescription`] of it.
 ///
@@ -247,144 +152,6 @@ impl DescriptionParams {
     }
 }
 
-/// Everything that has to be known of a model besides its file, checked; see [`DescriptionParams`] for the keys.
-///
-/// ```
-/// use labelloop_embed::{ModelDescription, Preset};
-///
-/// let description = ModelDescription::from(Preset::EfficientnetLite);
-/// assert_eq!((description.mean(), description.deviation()), ([127.0; 3], [128.0; 3]));
-/// let written = description.to_params().to_toml()?;
-/// assert!(written.contains("resize_to = 256"));
-/// # Ok::<(), labelloop_embed::DescriptionError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelDescription {
-    pub(super) size: ImageSize,
-    pub(super) fit: Fit,
-    pub(super) resize_to: u32,
-    pub(super) fill: [u8; 3],
-    pub(super) filter: Filter,
-    pub(super) range: f64,
-    pub(super) mean: [f64; 3],
-    pub(super) deviation: [f64; 3],
-    pub(super) channels: Channels,
-    pub(super) layout: Layout,
-    pub(super) output: Option<String>,
-    pub(super) pooling: Pooling,
-    pub(super) prefix_tokens: u32,
-    pub(super) map_layout: Layout,
-    pub(super) l2_norm: bool,
-    pub(super) reduced_decode: bool,
-}
-
-impl From<Preset> for ModelDescription {
-    fn from(preset: Preset) -> Self {
-        preset.description()
-    }
-}
-
-impl ModelDescription {
-    /// Sides of the input.
-    pub fn size(&self) -> ImageSize {
-        self.size
-    }
-
-    /// How pictures get these sides.
-    pub fn fit(&self) -> Fit {
-        self.fit
-    }
-
-    /// How pixels are weighed.
-    pub fn filter(&self) -> Filter {
-        self.filter
-    }
-
-    /// Subtracted from each channel: red, green, blue.
-    pub fn mean(&self) -> [f64; 3] {
-        self.mean
-    }
-
-    /// Each channel is divided by it: red, green, blue.
-    pub fn deviation(&self) -> [f64; 3] {
-        self.deviation
-    }
-
-    /// Name of the output; the first one where there is none.
-    pub fn output(&self) -> Option<&str> {
-        self.output.as_deref()
-    }
-
-    /// How a vector is made of the output.
-    pub fn pooling(&self) -> Pooling {
-        self.pooling
-    }
-
-    /// Whether vectors have length 1.
-    pub fn l2_norm(&self) -> bool {
-        self.l2_norm
-    }
-
-    /// Whether large JPEGs may be decoded at a part of their sides.
-    pub fn reduced_decode(&self) -> bool {
-        self.reduced_decode
-    }
-
-    /// All keys that have an effect, without a preset: what [`check`](DescriptionParams::check) makes this of again.
-    pub fn to_params(&self) -> DescriptionParams {
-        let sides = [self.size.width(), self.size.height()];
-        let square = sides[0] == sides[1];
-        DescriptionParams {
-            preset: None,
-            size: Some(if square { Sides::Square(sides[0]) } else { Sides::Both(sides) }),
-            fit: Some(self.fit),
-            resize_to: (self.fit == Fit::Crop).then_some(self.resize_to),
-            fill: (self.fit == Fit::Letterbox).then_some(self.fill),
-            filter: Some(self.filter),
-            range: Some(self.range),
-            mean: Some(self.mean),
-            deviation: Some(self.deviation),
-            channels: Some(self.channels),
-            layout: Some(self.layout),
-            output: self.output.clone(),
-            pooling: Some(self.pooling),
-            prefix_tokens: (self.pooling == Pooling::MeanPatches).then_some(self.prefix_tokens),
-            map_layout: (self.pooling == Pooling::GlobalAverage).then_some(self.map_layout),
-            l2_norm: Some(self.l2_norm),
-            reduced_decode: Some(self.reduced_decode),
-        }
-    }
-
-    /// Everything that has an effect, as bytes that differ where it does.
-    pub(super) fn digest_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(&self.to_params()).expect("names and finite numbers are JSON")
-    }
-
-    fn checked(self) -> Result<Self, DescriptionError> {
-        let larger = self.size.width().max(self.size.height());
-        if self.fit == Fit::Crop && !(larger..=8192).contains(&self.resize_to) {
-            let expected = "at least both sides of size and at most 8192";
-            return Err(value("resize_to", &self.resize_to, expected));
-        }
-        if self.range != 1.0 && self.range != 255.0 {
-            return Err(value("range", &self.range, "1 or 255"));
-        }
-        if let Some(found) = self.mean.iter().find(|mean| !(mean.abs() <= 1e6)) {
-            return Err(value("mean", &found, "numbers from -1e6 to 1e6"));
-        }
-        if let Some(found) = self.deviation.iter().find(|deviation| !(1e-6..=1e6).contains(*deviation)) {
-            return Err(value("deviation", &found, "numbers from 1e-6 to 1e6"));
-        }
-        if self.output.as_ref().is_some_and(|name| name.is_empty() || name.contains('\0')) {
-            return Err(value("output", &self.output.unwrap_or_default().escape_debug(), "a name"));
-        }
-        if 64 < self.prefix_tokens {
-            return Err(value("prefix_tokens", &self.prefix_tokens, "0 to 64"));
-        }
-        Ok(self)
-    }
-}
-
 fn checked_size(sides: Sides) -> Result<ImageSize, DescriptionError> {
     let [width, height] = match sides {
         Sides::Square(side) => [side; 2],
@@ -397,6 +164,206 @@ fn checked_size(sides: Sides) -> Result<ImageSize, DescriptionError> {
     ImageSize::new(width, height).map_err(|_| refused())
 }
 
-fn value(key: &'static str, found: &dyn Display, expected: &'static str) -> DescriptionError {
-    DescriptionError::Value { key, found: found.to_string(), expected }
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PRESETS: [Preset; 5] =
+        [Preset::Imagenet, Preset::Clip, Preset::Dinov2, Preset::Siglip, Preset::EfficientnetLite];
+
+    fn of(text: &str) -> Result<ModelDescription, DescriptionError> {
+        DescriptionParams::from_toml(text)?.check()
+    }
+
+    fn message(text: &str) -> String {
+        of(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_at_all_is_imagenet() {
+        assert_eq!(of("").unwrap(), ModelDescription::from(Preset::Imagenet));
+        assert_eq!(DescriptionParams::default().check().unwrap(), of("preset = \"imagenet\"").unwrap());
+    }
+
+    #[test]
+    fn every_key_replaces_that_of_the_preset() {
+        let text = "preset = \"clip\"\nsize = [320, 200]\nfit = \"letterbox\"\nfill = [1, 2, 3]\nfilter = \"lanczos\"\n\
+            range = 255\nmean = [1, 2.5, 3]\ndeviation = [4, 5, 6]\nchannels = \"bgr\"\nlayout = \"nhwc\"\n\
+            output = \"map\"\npooling = \"global-average\"\nmap_layout = \"nchw\"\nl2_norm = false\nreduced_decode = false";
+        let found = of(text).unwrap();
+        assert_eq!((found.size().width(), found.size().height(), found.fit()), (320, 200, Fit::Letterbox));
+        assert_eq!((found.fill, found.filter(), found.range), ([1, 2, 3], Filter::Lanczos, 255.0));
+        assert_eq!((found.mean(), found.deviation()), ([1.0, 2.5, 3.0], [4.0, 5.0, 6.0]));
+        assert_eq!(
+            (found.channels, found.layout, found.output()),
+            (Channels::Bgr, Layout::Nhwc, Some("map"))
+        );
+        assert_eq!((found.pooling(), found.map_layout), (Pooling::GlobalAverage, Layout::Nchw));
+        assert!(!found.l2_norm() && !found.reduced_decode());
+    }
+
+    #[test]
+    fn the_short_side_follows_the_size() {
+        assert_eq!(of("size = 299").unwrap().resize_to, 299);
+        assert_eq!(of("size = [96, 64]").unwrap().resize_to, 96);
+        assert_eq!(of("size = 299\nresize_to = 342").unwrap().resize_to, 342);
+        assert_eq!(of("preset = \"dinov2\"").unwrap().resize_to, 256);
+    }
+
+    #[test]
+    fn the_map_is_laid_out_as_the_input_unless_said() {
+        let text = "pooling = \"global-average\"\nlayout = \"nhwc\"";
+        assert_eq!(of(text).unwrap().map_layout, Layout::Nhwc);
+        assert_eq!(of("pooling = \"global-average\"").unwrap().map_layout, Layout::Nchw);
+    }
+
+    #[test]
+    fn sizes_out_of_range_are_refused() {
+        for (text, found) in
+            [("0", "0 x 0"), ("4097", "4097 x 4097"), ("[8, 0]", "8 x 0"), ("[1, 5000]", "1 x 5000")]
+        {
+            let expected = format!("size = {found}: expected 1 to 4096 pixels on both sides");
+            assert_eq!(message(&format!("size = {text}")), expected);
+        }
+    }
+
+    #[test]
+    fn a_short_side_below_the_crop_is_refused() {
+        let expected = "resize_to = 200: expected at least both sides of size and at most 8192";
+        assert_eq!(message("resize_to = 200"), expected);
+        assert!(message("size = [100, 300]\nresize_to = 299").starts_with("resize_to = 299"));
+        assert!(message("resize_to = 8193").starts_with("resize_to = 8193"));
+    }
+
+    #[test]
+    fn ranges_means_and_deviations_out_of_range_are_refused() {
+        for text in ["range = 2", "range = nan", "range = 0"] {
+            assert!(message(text).ends_with("expected 1 or 255"), "{text}");
+        }
+        for text in ["mean = [0, nan, 0]", "mean = [inf, 0, 0]", "mean = [0, 0, -2e6]"] {
+            assert!(message(text).ends_with("expected numbers from -1e6 to 1e6"), "{text}");
+        }
+        for text in [
+            "deviation = [1, 0, 1]",
+            "deviation = [nan, 1, 1]",
+            "deviation = [1, 1, -1]",
+            "deviation = [inf, 1, 1]",
+        ] {
+            assert!(message(text).ends_with("expected numbers from 1e-6 to 1e6"), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_tokens_out_of_range_are_refused() {
+        assert_eq!(message("output = \"\""), "output = : expected a name");
+        assert_eq!(message("output = \"a\\u0000\""), "output = a\\0: expected a name");
+        assert_eq!(
+            message("pooling = \"mean-patches\"\nprefix_tokens = 65"),
+            "prefix_tokens = 65: expected 0 to 64"
+        );
+    }
+
+    #[test]
+    fn keys_without_effect_are_refused() {
+        for (text, expected) in [
+            (
+                "fit = \"stretch\"\nresize_to = 256",
+                "resize_to has no effect: expected it beside fit = \"crop\" only",
+            ),
+            ("fill = [0, 0, 0]", "fill has no effect: expected it beside fit = \"letterbox\" only"),
+            (
+                "prefix_tokens = 5",
+                "prefix_tokens has no effect: expected it beside pooling = \"mean-patches\" only",
+            ),
+            (
+                "map_layout = \"nhwc\"",
+                "map_layout has no effect: expected it beside pooling = \"global-average\" only",
+            ),
+        ] {
+            assert_eq!(message(text), expected);
+        }
+    }
+
+    #[test]
+    fn unknown_keys_and_values_name_their_line() {
+        assert!(
+            message("size = 8\n\nlayuot = \"nchw\"")
+                .starts_with("line 3: unknown field `layuot`, expected one of")
+        );
+        assert!(
+            message("preset = \"resnet\"")
+                .starts_with("line 1: unknown variant `resnet`, expected one of `imagenet`")
+        );
+        assert!(message("size = \"big\"").starts_with("line 1: "));
+        assert!(message("mean = [1, 2]").starts_with("line 1: "));
+        assert!(message("fill = [1, 2, 256]").starts_with("line 1: "));
+        assert!(message("[size\n").starts_with("line 1: "));
+    }
+
+    #[test]
+    fn presets_are_what_the_families_state() {
+        let clip = of("preset = \"clip\"").unwrap();
+        assert_eq!((clip.filter(), clip.resize_to, clip.fit()), (Filter::Bicubic, 224, Fit::Crop));
+        let dino = of("preset = \"dinov2\"").unwrap();
+        assert_eq!((dino.filter(), dino.resize_to, dino.pooling()), (Filter::Bicubic, 256, Pooling::Cls));
+        assert_eq!(dino.mean(), [0.485, 0.456, 0.406]);
+        let siglip = of("preset = \"siglip\"").unwrap();
+        assert_eq!((siglip.fit(), siglip.mean(), siglip.deviation()), (Fit::Stretch, [0.5; 3], [0.5; 3]));
+        let lite = of("preset = \"efficientnet-lite\"").unwrap();
+        assert_eq!((lite.range, lite.mean(), lite.filter()), (255.0, [127.0; 3], Filter::Bicubic));
+        assert_eq!(of("preset = \"imagenet\"").unwrap().filter(), Filter::Bilinear);
+    }
+
+    #[test]
+    fn presets_are_written_out_and_read_as_the_same() {
+        for preset in PRESETS {
+            let description = ModelDescription::from(preset);
+            let text = description.to_params().to_toml().unwrap();
+            assert!(!text.contains("preset"), "{text}");
+            assert_eq!(of(&text).unwrap(), description);
+        }
+    }
+
+    fn any_params() -> impl Strategy<Value = DescriptionParams> {
+        let sides = prop_oneof![
+            (1..=4096u32).prop_map(Sides::Square),
+            (1..=4096u32, 1..=4096u32).prop_map(|(w, h)| Sides::Both([w, h])),
+        ];
+        let one_of = |names: &'static [&'static str]| proptest::option::of(proptest::sample::select(names));
+        let filters = one_of(&["nearest", "box", "bilinear", "bicubic", "lanczos"]);
+        let poolings = one_of(&["none", "cls", "mean-tokens", "mean-patches", "global-average", "flatten"]);
+        let numbers = proptest::option::of(proptest::array::uniform3(1e-3..1e3f64));
+        let others = (numbers.clone(), numbers, any::<Option<bool>>(), any::<Option<bool>>(), 0..3u8);
+        (proptest::option::of(0..5usize), proptest::option::of(sides), filters, poolings, others, any::<Option<[u8; 3]>>())
+            .prop_map(|(preset, size, filter, pooling, (mean, deviation, l2_norm, reduced_decode, fit), fill)| {
+                let fit = ["crop", "letterbox", "stretch"][usize::from(fit)];
+                let json = serde_json::json!({ "filter": filter, "pooling": pooling, "fit": fit, "mean": mean,
+                    "deviation": deviation, "l2_norm": l2_norm, "reduced_decode": reduced_decode });
+                let params: DescriptionParams = serde_json::from_value(json).unwrap();
+                let fill = fill.filter(|_| fit == "letterbox");
+                DescriptionParams { preset: preset.map(|i| PRESETS[i]), size, fill, ..params }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_same(params in any_params()) {
+            let text = params.to_toml().unwrap();
+            prop_assert_eq!(&DescriptionParams::from_toml(&text).unwrap(), &params);
+            let description = params.check().unwrap();
+            let all = description.to_params().to_toml().unwrap();
+            let again = of(&all).unwrap();
+            prop_assert_eq!(again.digest_bytes(), description.digest_bytes());
+            prop_assert_eq!(again, description);
+        }
+
+        #[test]
+        fn any_text_is_an_answer_or_an_error_with_a_line(text in "(size|mean|fit|preset|[a-z]{1,4}) ?= ?[\"0-9a-z\\[\\], .\n-]{0,20}") {
+            if let Err(DescriptionError::Syntax { line, reason }) = of(&text) {
+                prop_assert!(1 <= line && line <= 1 + text.matches('\n').count() && !reason.is_empty());
+            }
+        }
+    }
 }

@@ -175,3 +175,114 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn found(values: &[(&str, &Path)]) -> Vec<Place> {
+        let values: BTreeMap<_, _> =
+            values.iter().map(|(name, path)| (*name, OsString::from(path))).collect();
+        places(&|name| values.get(name).cloned())
+    }
+
+    fn file(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+
+    #[test]
+    fn what_is_named_is_the_only_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().join("libonnxruntime.so");
+        assert_eq!(
+            found(&[(NAMED_BY, &named), ("VIRTUAL_ENV", folder.path())]),
+            [Place::Named(named.clone())]
+        );
+        let missing = Place::Named(named.clone()).libraries().unwrap_err();
+        assert!(missing.place.starts_with("ORT_DYLIB_PATH=") && missing.reason.starts_with("no such file"));
+        file(&named);
+        assert_eq!(Place::Named(named.clone()).libraries().unwrap(), [named]);
+        assert!(found(&[(NAMED_BY, Path::new(""))]).len() > 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_wheel_of_a_virtual_environment_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let packages = folder.path().join("lib/python3.12/site-packages");
+        let capi = packages.join("onnxruntime/capi");
+        for name in [
+            "libonnxruntime.so.1.20.1",
+            "libonnxruntime_providers_shared.so",
+            "onnxruntime_pybind11_state.so",
+        ] {
+            file(&capi.join(name));
+        }
+        let places = found(&[("VIRTUAL_ENV", folder.path())]);
+        assert_eq!(places[0], Place::Packages(packages));
+        assert_eq!(places[0].libraries().unwrap(), [capi.join("libonnxruntime.so.1.20.1")]);
+    }
+
+    #[test]
+    fn packages_without_the_wheel_say_what_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let tried = Place::Packages(folder.path().to_owned()).libraries().unwrap_err();
+        assert_eq!(tried.reason, "not there: expected the package onnxruntime");
+        assert_eq!(tried.place, folder.path().display().to_string());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_python_of_the_path_is_asked_last_of_all_pythons() {
+        let folder = tempfile::tempdir().unwrap();
+        file(&folder.path().join("bin/python3"));
+        let packages = folder.path().join("lib/python3.11/dist-packages");
+        std::fs::create_dir_all(&packages).unwrap();
+        let places = found(&[("PATH", &folder.path().join("bin"))]);
+        assert_eq!(places[0], Place::Packages(packages));
+        assert_eq!(places[1], Place::AskPython(folder.path().join("bin/python3")));
+        let tried = places[1].libraries().unwrap_err();
+        assert!(tried.reason.starts_with("does not run"), "{tried:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_python_that_is_a_script_is_asked_where_its_packages_are() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let python = folder.path().join("python3");
+        let write = |text: String| {
+            std::fs::write(&python, text).unwrap();
+            std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        write(format!("#!/bin/sh\necho {}\n", folder.path().display()));
+        assert_eq!(asked(&python).unwrap(), [folder.path()]);
+        write("#!/bin/sh\nexit 3\n".to_owned());
+        let tried = asked(&python).unwrap_err();
+        assert!(tried.reason.starts_with("does not say where its packages are"), "{tried:?}");
+    }
+
+    #[test]
+    fn folders_of_the_system_are_last_and_none_comes_twice() {
+        let places = found(&[("LD_LIBRARY_PATH", Path::new("/opt/a:/usr/lib:/opt/a"))]);
+        assert_eq!(places[..2], [Place::Folder("/opt/a".into()), Place::Folder("/usr/lib".into())]);
+        assert_eq!(places.len(), 1 + SYSTEM_FOLDERS.len());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_highest_version_is_tried_first() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in
+            ["libonnxruntime.so", "libonnxruntime.so.1.18.0", "libonnxruntime.so.1.31.1", "libother.so"]
+        {
+            file(&folder.path().join(name));
+        }
+        let names: Vec<_> = libraries_in(folder.path()).iter().map(|path| name_of(path)).collect();
+        assert_eq!(names, ["libonnxruntime.so.1.31.1", "libonnxruntime.so.1.18.0", "libonnxruntime.so"]);
+    }
+}

@@ -20,6 +20,22 @@ const VERSION: u32 = 1;
 ///
 /// The same model file, description, backend and picture give the same bits on the same machine; other versions of
 /// the runtime library and other processors round differently in the last places.
+///
+/// ```
+/// use labelloop_core::ImageSize;
+/// use labelloop_embed::{Embedder, OnnxParams, PictureEmbedder};
+/// use labelloop_media::RgbImage;
+///
+/// // Beside the model lies nchw.toml, which says that its pictures have 8 x 8 pixels.
+/// let model = match OnnxParams::of("tests/data/onnx/nchw.onnx").load() {
+///     Ok(model) => model,
+///     // Neither a library nor the backend in Rust is at hand: the error says where it was looked for.
+///     Err(refused) => return Ok(assert!(refused.to_string().contains("no ONNX runtime library"))),
+/// };
+/// let picture = RgbImage::filled(ImageSize::new(640, 480)?, [40, 120, 220]);
+/// assert_eq!(model.embed_picture(&picture)?.len(), model.n_dims());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct OnnxModel {
     description: ModelDescription,
     preprocess: Preprocess,
@@ -168,6 +184,13 @@ impl Embedder for OnnxModel {
 
     fn embed_bytes(&self, bytes: &[u8], path: &Path) -> Result<Vec<f32>> {
         self.embed_picture(&self.decode(bytes, path)?)
+    }
+
+    fn description(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        // What cannot be said in JSON is still told apart by the digest.
+        let prepared = serde_json::to_string(&self.description.to_params()).unwrap_or_default();
+        format!("{name}, output {}, by {}, {prepared}", self.output, self.backend)
     }
 }
 

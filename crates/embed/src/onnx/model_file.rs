@@ -112,3 +112,72 @@ fn tensor_location(tensor: &[u8], locations: &mut BTreeSet<String>) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field of bytes of this number, in protobuf.
+    fn bytes(number: u8, content: &[u8]) -> Vec<u8> {
+        [&[number << 3 | 2, u8::try_from(content.len()).unwrap()][..], content].concat()
+    }
+
+    /// A model with a node, and an initializer whose numbers are in a file.
+    fn with_weights_in(location: &str) -> Vec<u8> {
+        let entry = |key: &str, value: &str| {
+            bytes(13, &[bytes(1, key.as_bytes()), bytes(2, value.as_bytes())].concat())
+        };
+        let tensor = [entry("offset", "0"), entry("location", location)].concat();
+        bytes(7, &[bytes(1, b""), bytes(5, &tensor)].concat())
+    }
+
+    fn read(name: &str, content: &[u8], beside: &[(&str, &[u8])]) -> Result<blake3::Hash, OnnxError> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in beside {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        ModelFile::read(&path).map(|file| file.digest)
+    }
+
+    #[test]
+    fn weights_beside_the_model_are_found_and_digested() {
+        let model = with_weights_in("w.bin");
+        assert_eq!(weight_files(&model).unwrap().into_iter().collect::<Vec<_>>(), ["w.bin"]);
+        let one = read("m.onnx", &model, &[("w.bin", b"one")]).unwrap();
+        assert_ne!(one, read("m.onnx", &model, &[("w.bin", b"two")]).unwrap());
+        assert_eq!(one, read("other.onnx", &model, &[("w.bin", b"one"), ("else", b"")]).unwrap());
+        assert!(
+            matches!(read("m.onnx", &model, &[]), Err(OnnxError::Io { path, .. }) if path.ends_with("w.bin"))
+        );
+    }
+
+    #[test]
+    fn weights_in_other_folders_are_refused() {
+        for location in ["../w.bin", "/etc/passwd", "a/../../w.bin", "", "./w.bin"] {
+            let refused = read("m.onnx", &with_weights_in(location), &[]).unwrap_err();
+            assert!(
+                matches!(&refused, OnnxError::WeightsElsewhere { location: found, .. } if found == location),
+                "{refused}"
+            );
+        }
+        assert!(
+            beside(Path::new("models/m.onnx"), "a/w.bin").is_some_and(|p| p == Path::new("models/a/w.bin"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused() {
+        for (content, words) in [
+            (&b""[..], "0 bytes: expected a model"),
+            (b"\x08\x01", "2 bytes without a graph: expected one"),
+            (&bytes(7, b""), "a graph without nodes: expected at least 1"),
+            (&bytes(7, b"\x08"), "in its graph, a number is cut off at byte 1 of 1"),
+            (b"<html>", "a field"),
+        ] {
+            let refused = read("m.onnx", content, &[]).unwrap_err().to_string();
+            assert!(refused.contains(": not an ONNX model: ") && refused.contains(words), "{refused}");
+        }
+    }
+}

@@ -152,3 +152,44 @@ impl OnnxValidParams {
             .map_err(|problem| OnnxError::Description { path: path.clone(), problem })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let params = OnnxParams::default();
+        assert_eq!((params.description.clone(), params.backend), (None, Backend::Auto));
+        assert_eq!((params.n_sessions, params.n_threads_per_session), (None, 1));
+        assert_eq!(params.check(), Err(ParamError::NoModel));
+        assert_eq!(OnnxParams::of("a.onnx").check().unwrap().params().model, Path::new("a.onnx"));
+    }
+
+    #[test]
+    fn counts_out_of_range_are_refused() {
+        for found in [0, 1025] {
+            let params = OnnxParams { n_sessions: Some(found), ..OnnxParams::of("a") };
+            assert_eq!(params.check(), Err(ParamError::Count { name: "sessions", found, max: 1024 }));
+            let params = OnnxParams { n_threads_per_session: found, ..OnnxParams::of("a") };
+            assert_eq!(params.check(), Err(ParamError::Count { name: "threads", found, max: 1024 }));
+        }
+        let params = OnnxParams { n_threads_per_session: 2, backend: Backend::Tract, ..OnnxParams::of("a") };
+        assert_eq!(params.check().unwrap_err().to_string(), "2 threads: expected 1 to 1");
+    }
+
+    #[test]
+    fn a_description_elsewhere_is_taken_from_there() {
+        let params = OnnxParams { description: Some("b/c.toml".into()), ..OnnxParams::of("a.onnx") };
+        assert_eq!(params.check().unwrap().description_path(), Path::new("b/c.toml"));
+    }
+
+    #[test]
+    fn a_config_file_cannot_misspell_a_name() {
+        let params: OnnxParams = serde_json::from_str(r#"{"model": "m.onnx", "backend": "tract"}"#).unwrap();
+        assert_eq!(params, OnnxParams { backend: Backend::Tract, ..OnnxParams::of("m.onnx") });
+        assert!(serde_json::from_str::<OnnxParams>(r#"{"modell": "m.onnx"}"#).is_err());
+        let back = serde_json::to_string(&params).unwrap();
+        assert_eq!(serde_json::from_str::<OnnxParams>(&back).unwrap(), params);
+    }
+}

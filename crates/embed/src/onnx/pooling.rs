@@ -68,3 +68,81 @@ pub(super) fn finish(description: &ModelDescription, mut vector: Vec<f32>) -> Re
     }
     Ok(vector)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::DescriptionParams;
+
+    fn described(keys: &str) -> ModelDescription {
+        DescriptionParams::from_toml(keys).unwrap().check().unwrap()
+    }
+
+    const NUMBERS: [f32; 12] = [1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12.];
+
+    fn pooled(pooling: &str, shape: &[usize]) -> Option<Vec<f32>> {
+        pool(&described(&format!("pooling = {pooling}")), shape, &NUMBERS)
+    }
+
+    #[test]
+    fn vectors_and_anything_flat_are_taken_as_they_are() {
+        for (pooling, shape) in
+            [("\"none\"", &[1, 12][..]), ("\"none\"", &[12]), ("\"flatten\"", &[1, 3, 2, 2])]
+        {
+            assert_eq!(pooled(pooling, shape).unwrap(), NUMBERS);
+        }
+    }
+
+    #[test]
+    fn tokens_are_chosen_or_averaged() {
+        assert_eq!(pooled("\"cls\"", &[1, 4, 3]).unwrap(), [1., 2., 3.]);
+        assert_eq!(pooled("\"mean-tokens\"", &[1, 4, 3]).unwrap(), [5.5, 6.5, 7.5]);
+        assert_eq!(pooled("\"mean-patches\"", &[1, 4, 3]).unwrap(), [7., 8., 9.]);
+        assert_eq!(pooled("\"mean-patches\"\nprefix_tokens = 3", &[1, 4, 3]).unwrap(), [10., 11., 12.]);
+        assert_eq!(pooled("\"mean-patches\"\nprefix_tokens = 4", &[1, 4, 3]), None);
+    }
+
+    #[test]
+    fn maps_are_averaged_over_their_places() {
+        assert_eq!(pooled("\"global-average\"", &[1, 3, 2, 2]).unwrap(), [2.5, 6.5, 10.5]);
+        let last = pooled("\"global-average\"\nmap_layout = \"nhwc\"", &[1, 2, 2, 3]).unwrap();
+        assert_eq!(last, [5.5, 6.5, 7.5]);
+    }
+
+    #[test]
+    fn other_shapes_are_none() {
+        let all = ["none", "cls", "mean-tokens", "mean-patches", "global-average"];
+        for pooling in all.map(|name| format!("\"{name}\"")) {
+            for shape in
+                [&[2, 6][..], &[2, 2, 3], &[3, 2, 2, 1], &[], &[1, 1, 1, 1, 12], &[1, 13], &[usize::MAX, 2]]
+            {
+                assert_eq!(pooled(&pooling, shape), None, "{pooling} {shape:?}");
+            }
+        }
+        assert_eq!(pool(&described("pooling = \"flatten\""), &[0], &[]), None);
+    }
+
+    #[test]
+    fn lengths_become_one_where_asked() {
+        assert_eq!(finish(&described(""), vec![3.0, 0.0, -4.0]).unwrap(), [0.6, 0.0, -0.8]);
+        assert_eq!(finish(&described("l2_norm = false"), vec![3.0, -4.0]).unwrap(), [3.0, -4.0]);
+        let tiny = finish(&described(""), vec![1e-30, 0.0]).unwrap();
+        assert_eq!(tiny, [1.0, 0.0]);
+        let large = finish(&described(""), vec![f32::MAX, f32::MAX]).unwrap();
+        assert!((large[0] - 0.5f32.sqrt()).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_has_no_direction_or_is_not_finite_is_refused() {
+        let error = finish(&described(""), vec![0.0; 3]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "all 3 numbers of the vector are 0: expected another one to divide them by the length"
+        );
+        assert!(finish(&described("l2_norm = false"), vec![0.0; 3]).is_ok());
+        for found in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let refused = finish(&described("l2_norm = false"), vec![1.0, found]).unwrap_err();
+            assert!(matches!(refused, OnnxError::NotFinite { index: 1, .. }), "{refused}");
+        }
+    }
+}

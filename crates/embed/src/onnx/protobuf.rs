@@ -98,3 +98,53 @@ impl<'a> Iterator for Fields<'a> {
         Some(field)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn all(bytes: &[u8]) -> Result<Vec<Field<'_>>, WireError> {
+        Fields::of(bytes).collect()
+    }
+
+    fn message(bytes: &[u8]) -> String {
+        all(bytes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn fields_of_every_kind_are_read() {
+        let bytes = [0x08, 0x96, 0x01, 0x12, 2, b'h', b'i', 0x1d, 1, 2, 3, 4, 0x21, 1, 2, 3, 4, 5, 6, 7, 8];
+        let values = [Value::Varint(150), Value::Bytes(b"hi"), Value::Fixed, Value::Fixed];
+        let expected: Vec<_> = (1..).zip(values).map(|(number, value)| Field { number, value }).collect();
+        assert_eq!(all(&bytes).unwrap(), expected);
+        assert_eq!(all(b"").unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_cut_off_says_where() {
+        assert_eq!(message(&[0x08]), "a number is cut off at byte 1 of 1");
+        assert_eq!(message(&[0x08, 0x80]), "a number is cut off at byte 2 of 2");
+        assert_eq!(message(&[0x12, 3, 1, 2]), "a field is longer than what follows at byte 2 of 4");
+        assert_eq!(message(&[0x1d, 1, 2, 3]), "a field is longer than what follows at byte 1 of 4");
+        assert_eq!(message(&[0x21, 1]), "a field is longer than what follows at byte 1 of 2");
+    }
+
+    #[test]
+    fn what_is_no_message_says_why() {
+        assert_eq!(message(&[0x0b]), "a field of no known kind at byte 1 of 1");
+        assert_eq!(message(&[0x00, 1]), "a field without a number at byte 1 of 2");
+        let long = [0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert_eq!(message(&long), "a number of more than 64 bits at byte 11 of 12");
+        let huge = [0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
+        assert_eq!(message(&huge), "a field is longer than what follows at byte 11 of 11");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Fields::of(&bytes).count() <= bytes.len());
+        }
+    }
+}

@@ -12,6 +12,9 @@ use super::model_file::ModelFile;
 use super::session::{Opened, Port, Session, Take};
 use super::{Backend, OnnxError};
 
+/// Numbers that one layer may give: half a gigabyte of them.
+const MAX_VOLUME: usize = 1 << 27;
+
 /// A model as its file has it, with lengths left open where the file leaves them open.
 pub(super) struct TractModel {
     model: InferenceModel,
@@ -86,13 +89,31 @@ impl Opened for TractModel {
         let plan = caught(move || {
             model.set_input_fact(0, InferenceFact::dt_shape(f32::datum_type(), shape))?;
             model.select_outputs_by_name([output])?;
-            model.into_optimized()?.into_runnable()
+            let typed = model.into_typed()?;
+            check_volumes(&typed)?;
+            typed.into_optimized()?.into_runnable()
         });
         let plan = plan.map_err(|reason| OnnxError::Load { path, backend: Backend::Tract, reason })?;
         Ok((0..n_sessions)
             .map(|_| Box::new(TractSession { plan: Arc::clone(&plan), shape }) as Box<dyn Session>)
             .collect())
     }
+}
+
+/// Refuses layers whose outputs nobody has memory for: a damaged number is enough to ask for that, and a program that is
+/// out of memory ends.
+fn check_volumes(model: &TypedModel) -> TractResult<()> {
+    for node in model.nodes() {
+        for output in &node.outputs {
+            let sides = output.fact.shape.iter().map(|side| side.to_usize().unwrap_or(1));
+            let volume = sides.fold(1usize, usize::saturating_mul);
+            if MAX_VOLUME < volume {
+                let found = format!("layer {} gives {volume} numbers", node.name);
+                return Err(TractError::msg(format!("{found}: expected at most {MAX_VOLUME}")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// All sessions of a model share its weights.
