@@ -8,6 +8,7 @@
 //! | `coco_cases` | many small problems in one process, for the differential test against pycocotools |
 //! | `nuscenes_eval` | nuScenes' protocol on a generated set as large as its validation set |
 //! | `overlap3`, `overlap3_peers.py` | overlaps of cuboids, nanoseconds a pair; the same pairs by shapely and OpenCV |
+//! | `descriptor_knn`, `digits.py`, `label_errors_peers.py` | how often neighbours name classes, and find labels swapped on purpose; cleanlab on the same |
 //! | `embed_speed`, `embed_peers.py` | vectors of pictures by an ONNX model, beside the ceiling of its parts and loops in Python |
 //! | `hnsw`, `hnsw_peers.py` | neighbours along a graph and by scanning; recall and queries a CPU second beside hnswlib, usearch and faiss |
 //! | `zcore_speed`, `zcore_peers.py` | ZCore's draws and whole runs; the reference in numpy on the same array and draws |

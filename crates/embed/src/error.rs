@@ -89,6 +89,18 @@ pub enum ParamError {
         /// The most that makes sense.
         most: f64,
     },
+    /// A parameter of a projection out of range.
+    #[error("{name} {found}: expected {least} to {most}")]
+    Projection {
+        /// Which parameter.
+        name: &'static str,
+        /// The value found.
+        found: f64,
+        /// The least that makes sense.
+        least: f64,
+        /// The most that makes sense.
+        most: f64,
+    },
     /// Weights that leave nothing.
     #[error("weights add up to {found}: expected a finite sum above 0")]
     WeightSum {
@@ -207,6 +219,14 @@ pub enum EmbedError {
         found: usize,
         /// Rows needed.
         expected: usize,
+    },
+    /// A row to fit a projection on that there is not, or that was given before.
+    #[error("row {row} to fit on: expected each of the {n_rows} rows at most once")]
+    RowOutOfRange {
+        /// The row.
+        row: usize,
+        /// Rows there are.
+        n_rows: usize,
     },
     /// Too few columns to project.
     #[error("{found} columns to project: expected at least {expected}")]

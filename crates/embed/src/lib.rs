@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bev_descriptor;
+mod crop_params;
 mod crops;
 mod descriptor;
 mod embed_all;
@@ -19,6 +20,8 @@ mod pipeline;
 mod point_descriptor;
 mod positioned;
 #[cfg(feature = "projection")]
+mod project;
+#[cfg(feature = "projection")]
 mod projection;
 #[cfg(feature = "parquet")]
 mod read_parquet;
@@ -29,9 +32,12 @@ mod table_npy;
 #[cfg(feature = "parquet")]
 mod table_parquet;
 mod table_problem;
+#[cfg(feature = "projection")]
+mod tsne;
 
 pub use bev_descriptor::{BevDescriptor, BevDescriptorParams};
-pub use crops::{CropItem, CropObject, CropParams, CropRecord, CropRun, CropValidParams, embed_crops};
+pub use crop_params::{CropItem, CropObject, CropParams, CropRecord, CropValidParams};
+pub use crops::{CropRun, embed_crops};
 pub use descriptor::{Descriptor, DescriptorParams};
 pub use embed_all::{EmbedRun, embed_all};
 pub use embed_to_store::{StoredRun, embed_to_store};
@@ -47,6 +53,8 @@ pub use onnx::{
     OnnxValidParams, Preset,
 };
 pub use point_descriptor::{PointDescriptor, PointDescriptorParams};
+#[cfg(feature = "projection")]
+pub use project::{Projection, ProjectionMethod, ProjectionParams, ProjectionValidParams, TSneParams};
 #[cfg(feature = "projection")]
 pub use projection::project_2d;
 #[cfg(feature = "parquet")]
