@@ -1,11 +1,13 @@
 //! The command line.
 
+mod embed;
 mod zcore;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::embed::{BackendArg, EmbedArgs};
 pub(crate) use self::zcore::{ZcoreArgs, ZcoreCommand, ZcoreMergeArgs, ZcoreParamsArgs};
 
 /// What to label next, did it help, can we trust the labels, when do we stop.
@@ -264,7 +266,7 @@ pub(crate) struct SelectArgs {
     /// Method, by its name; an unknown name is answered with all there are. Absent: the project's selection step.
     #[arg(requires = "embeddings")]
     pub(crate) method: Option<String>,
-    /// Embeddings, one row per sample.
+    /// Embeddings, one row per sample: .npy, or a .parquet table.
     pub(crate) embeddings: Option<PathBuf>,
     /// How many rows to choose.
     #[arg(short, long, value_name = "K")]
@@ -339,9 +341,9 @@ pub(crate) enum MetricArg {
 
 #[derive(Debug, Args)]
 pub(crate) struct NeighborsArgs {
-    /// Rows to ask with.
+    /// Rows to ask with: .npy, or a .parquet table.
     pub(crate) query: PathBuf,
-    /// Rows to search.
+    /// Rows to search: .npy, or a .parquet table.
     pub(crate) pool: PathBuf,
     /// Neighbours per query.
     #[arg(short, long, value_name = "K")]
@@ -370,17 +372,6 @@ pub(crate) struct NeighborsArgs {
     /// Ask so many queries exactly as well, and say what share of the true neighbours was found.
     #[arg(long, value_name = "N")]
     pub(crate) audit: Option<usize>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EmbedArgs {
-    /// Folder of pictures. Absent: the project's pictures.
-    pub(crate) images: Option<PathBuf>,
-    /// Where the vectors go: .npy, with the file names beside it in .json.
-    #[arg(long, value_name = "EMB.npy", requires = "images")]
-    pub(crate) out: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) project: ProjectArgs,
 }
 
 #[derive(Debug, Args)]

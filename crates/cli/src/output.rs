@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use labelloop_embed::EmbedError;
 use labelloop_formats::FormatError;
 use labelloop_loop::LoopError;
 use serde::Serialize;
@@ -87,9 +88,12 @@ impl Kind {
         if error.downcast_ref::<UsageError>().is_some() {
             return Self::Usage;
         }
+        if let Some(EmbedError::Cancelled(_)) = error.downcast_ref::<EmbedError>() {
+            return Self::Interrupted;
+        }
         match error.downcast_ref::<LoopError>() {
             Some(e) if e.is_gate() => Self::Gate,
-            Some(LoopError::Cancelled(_)) => Self::Interrupted,
+            Some(LoopError::Cancelled(_) | LoopError::Embed(EmbedError::Cancelled(_))) => Self::Interrupted,
             Some(LoopError::StartIteration { .. } | LoopError::RunExists { .. }) => Self::Usage,
             Some(LoopError::ConfigSyntax { .. } | LoopError::Config { .. }) => Self::Usage,
             _ => Self::Failed,
@@ -130,6 +134,9 @@ fn place(error: &anyhow::Error) -> (Option<PathBuf>, Option<usize>) {
     if let Some(format) = error.downcast_ref::<FormatError>() {
         return (format.path().map(Path::to_owned), format.line());
     }
+    if let Some(embed) = error.downcast_ref::<EmbedError>() {
+        return (embed.path().map(Path::to_owned), None);
+    }
     match error.downcast_ref::<LoopError>() {
         Some(LoopError::Format(e)) => (e.path().map(Path::to_owned), e.line()),
         Some(LoopError::ConfigSyntax { path, line, .. }) => (Some(path.clone()), Some(*line)),
@@ -164,7 +171,10 @@ mod tests {
         });
         assert_eq!(Kind::of(&gate).status(), 3);
         assert_eq!(Kind::of(&anyhow::anyhow!("x")).status(), 1);
-        let cancelled = LoopError::Cancelled(labelloop_core::Cancelled { done: 0, total: 1 });
-        assert_eq!(Kind::of(&anyhow::Error::from(cancelled)).status(), 130);
+        let cancelled = || labelloop_core::Cancelled { done: 0, total: 1 };
+        assert_eq!(Kind::of(&anyhow::Error::from(LoopError::Cancelled(cancelled()))).status(), 130);
+        assert_eq!(Kind::of(&anyhow::Error::from(EmbedError::from(cancelled()))).status(), 130);
+        let within = LoopError::from(EmbedError::from(cancelled()));
+        assert_eq!(Kind::of(&anyhow::Error::from(within)).status(), 130);
     }
 }

@@ -42,7 +42,8 @@ impl Progress for Teller<'_> {
         }
         let Ok(mut slot) = self.bar.lock() else { return };
         if slot.as_ref().is_none_or(|(name, _)| name != what) {
-            let style = ProgressStyle::with_template("  {prefix} {bar:30} {pos}/{len} {per_sec} {eta}");
+            let style =
+                ProgressStyle::with_template("  {prefix} {bar:30} {pos}/{len}, {per_sec}, {eta} left");
             let bar = ProgressBar::new(total).with_prefix(what.to_owned());
             *slot = Some((what.to_owned(), style.map_or(bar.clone(), |s| bar.with_style(s))));
         }

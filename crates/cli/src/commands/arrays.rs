@@ -4,11 +4,15 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context;
+use labelloop_embed::EmbeddingTable;
 use ndarray::{Array1, Array2};
 use ndarray_npy::{ReadNpyError, ReadNpyExt, WritableElement, WriteNpyExt};
 
-/// Rows as f32, from f32 or f64.
+/// Rows as f32, from f32 or f64: a `.npy` matrix, or the vectors of a Parquet table in the order of its rows.
 pub(super) fn read_rows(path: &Path) -> anyhow::Result<Array2<f32>> {
+    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("parquet")) {
+        return Ok(EmbeddingTable::read_parquet(path)?.into_embeddings().vectors().to_owned());
+    }
     let open = || File::open(path).with_context(|| format!("{}: cannot be read", path.display()));
     let not_rows = || format!("{}: expected a two-dimensional array of f32 or f64", path.display());
     match Array2::<f32>::read_npy(open()?) {
