@@ -2,13 +2,17 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use super::OnnxError;
-use super::protobuf::{Fields, Value, WireError};
+use super::protobuf::{Field, Fields, Value, WireError, packed_numbers};
 
 /// Numbers of the fields looked at, from onnx.proto.
 mod field {
     pub(super) const MODEL_GRAPH: u32 = 7;
     pub(super) const GRAPH_NODE: u32 = 1;
     pub(super) const GRAPH_INITIALIZER: u32 = 5;
+    pub(super) const NODE_OPERATOR: u32 = 4;
+    pub(super) const NODE_ATTRIBUTE: u32 = 5;
+    pub(super) const ATTRIBUTE_NAME: u32 = 1;
+    pub(super) const ATTRIBUTE_INTS: u32 = 8;
     pub(super) const TENSOR_EXTERNAL_DATA: u32 = 13;
     pub(super) const ENTRY_KEY: u32 = 1;
     pub(super) const ENTRY_VALUE: u32 = 2;
@@ -64,6 +68,7 @@ fn weight_files(bytes: &[u8]) -> Result<BTreeSet<String>, String> {
         let model_field = model_field.map_err(|e| e.to_string())?;
         if let (field::MODEL_GRAPH, Value::Bytes(graph)) = (model_field.number, model_field.value) {
             let nodes = graph_parts(graph, &mut locations).map_err(|e| format!("in its graph, {e}"))?;
+            check_orders(graph)?;
             n_nodes = Some(n_nodes.unwrap_or(0) + nodes);
         }
     }
@@ -88,6 +93,44 @@ fn graph_parts(graph: &[u8], locations: &mut BTreeSet<String>) -> Result<usize, 
         }
     }
     Ok(n_nodes)
+}
+
+/// Refuses a transposition that names an axis twice: tract would ask for memory until there is none.
+fn check_orders(graph: &[u8]) -> Result<(), String> {
+    for part in Fields::of(graph).flatten() {
+        let (field::GRAPH_NODE, Value::Bytes(node)) = (part.number, part.value) else { continue };
+        let is_operator =
+            |f: &Field<'_>| f.number == field::NODE_OPERATOR && f.value == Value::Bytes(b"Transpose");
+        if !Fields::of(node).flatten().any(|f| is_operator(&f)) {
+            continue;
+        }
+        for part in Fields::of(node).flatten() {
+            let (field::NODE_ATTRIBUTE, Value::Bytes(attribute)) = (part.number, part.value) else {
+                continue;
+            };
+            let order = order_of(attribute);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            if !sorted.iter().copied().eq(0..order.len() as u64) {
+                return Err(format!("a transposition to the axes {order:?}: expected each of them once"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of the attribute `perm`; none of any other.
+fn order_of(attribute: &[u8]) -> Vec<u64> {
+    let (mut is_order, mut order) = (false, Vec::new());
+    for part in Fields::of(attribute).flatten() {
+        match (part.number, part.value) {
+            (field::ATTRIBUTE_NAME, Value::Bytes(name)) => is_order = name == b"perm",
+            (field::ATTRIBUTE_INTS, Value::Varint(axis)) => order.push(axis),
+            (field::ATTRIBUTE_INTS, Value::Bytes(packed)) => order.extend(packed_numbers(packed)),
+            _ => {}
+        }
+    }
+    if is_order { order } else { Vec::new() }
 }
 
 fn tensor_location(tensor: &[u8], locations: &mut BTreeSet<String>) -> Result<(), WireError> {
@@ -165,6 +208,22 @@ mod tests {
         assert!(
             beside(Path::new("models/m.onnx"), "a/w.bin").is_some_and(|p| p == Path::new("models/a/w.bin"))
         );
+    }
+
+    #[test]
+    fn a_transposition_that_names_an_axis_twice_is_refused() {
+        let transposed = |order: &[u8]| {
+            let axes: Vec<u8> = order.iter().flat_map(|axis| [8 << 3, *axis]).collect();
+            let attribute = [bytes(1, b"perm"), axes].concat();
+            let node = [bytes(4, b"Transpose"), bytes(5, &attribute)].concat();
+            weight_files(&bytes(7, &bytes(1, &node)))
+        };
+        assert!(transposed(&[0, 2, 3, 1]).is_ok() && transposed(&[]).is_ok());
+        let refused = transposed(&[0, 1, 1]).unwrap_err();
+        assert_eq!(refused, "a transposition to the axes [0, 1, 1]: expected each of them once");
+        assert!(transposed(&[0, 3]).is_err());
+        assert_eq!(order_of(&[bytes(1, b"perm"), bytes(8, &[1, 0, 0x80, 1])].concat()), [1, 0, 128]);
+        assert!(order_of(&[bytes(1, b"axes"), bytes(8, &[1, 1])].concat()).is_empty());
     }
 
     #[test]

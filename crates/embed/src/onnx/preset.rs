@@ -46,7 +46,7 @@ impl Preset {
             prefix_tokens: 1,
             map_layout: Layout::Nchw,
             l2_norm: true,
-            reduced_decode: true,
+            reduced_decode: false,
         };
         match self {
             Self::Imagenet => ModelDescription { filter: Filter::Bilinear, ..base },

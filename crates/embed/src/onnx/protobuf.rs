@@ -84,6 +84,12 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Numbers that follow each other without keys, up to the first that is none.
+pub(super) fn packed_numbers(bytes: &[u8]) -> Vec<u64> {
+    let mut fields = Fields::of(bytes);
+    std::iter::from_fn(|| if fields.at < bytes.len() { fields.varint().ok() } else { None }).collect()
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, WireError>;
 
