@@ -1,5 +1,6 @@
 //! The command line.
 
+mod duplicates;
 mod embed;
 mod zcore;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use self::duplicates::{BitsArg, DuplicatesArgs};
 pub(crate) use self::embed::{BackendArg, EmbedArgs};
 pub(crate) use self::zcore::{ZcoreArgs, ZcoreCommand, ZcoreMergeArgs, ZcoreParamsArgs};
 
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Select(SelectArgs),
     /// Nearest neighbours of embeddings.
     Neighbors(NeighborsArgs),
+    /// Pictures that look alike, by perceptual hashes.
+    Duplicates(DuplicatesArgs),
     /// Vectors of pictures.
     Embed(EmbedArgs),
     /// Turn one annotation format into another, and say what could not be carried over.

@@ -4,6 +4,7 @@ mod arrays;
 mod convert;
 mod data;
 mod demo;
+mod duplicates;
 mod embed;
 mod eval;
 mod iou3d;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Select(args) if args.method.is_some() => select::select(args, output),
         Command::Select(args) => step::select(&args.project, output),
         Command::Neighbors(args) => neighbors::neighbors(args, output),
+        Command::Duplicates(args) => duplicates::duplicates(args, output),
         Command::Embed(args) => embed::embed(args, output),
         Command::Convert(args) => convert::convert(args, output),
         Command::Split(args) => split::split(args, output),

@@ -151,7 +151,7 @@ fn redundant((picture, like): &(Picture, Like)) -> Value {
 fn like<const W: usize>(hashed: &[Hashed<W>], redundant: &Redundant) -> Like {
     let (this, other) = (&hashed[redundant.row], &hashed[redundant.of]);
     let laid = PictureTurn::ALL.into_iter().zip(&this.codes);
-    let closest = laid.min_by_key(|(turn, code)| (hamming_distance(*code, &other.codes[0]), *turn));
+    let closest = laid.min_by_key(|(turn, code)| (hamming_distance(code, &other.codes[0]), *turn));
     Like {
         of: other.id.to_string(),
         // Whole numbers of bits, at most 256.
