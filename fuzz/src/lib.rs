@@ -6,6 +6,7 @@ mod evaluation;
 mod exact_neighbours;
 mod files;
 mod kitti_rows;
+mod model_description;
 pub mod mutation;
 mod neighbours;
 mod nuscenes;
@@ -20,6 +21,7 @@ pub use evaluation::{coco_pair, evaluate};
 pub use exact_neighbours::exact_neighbours;
 pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_studio, voc, yolo};
 pub use kitti_rows::kitti_rows;
+pub use model_description::model_description;
 pub use neighbours::neighbour_graph;
 pub use nuscenes::nuscenes;
 pub use partials::partials;
@@ -32,7 +34,7 @@ pub use selection::select;
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 25] = [
+pub const BODIES: [(&str, Body); 26] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -58,4 +60,5 @@ pub const BODIES: [(&str, Body); 25] = [
     ("select", select),
     ("neighbour_graph", neighbour_graph),
     ("exact_neighbours", exact_neighbours),
+    ("model_description", model_description),
 ];
