@@ -1,6 +1,6 @@
 //! Damaged models: an answer or a typed error by every backend, whatever the bytes are.
 #![cfg(feature = "onnx")]
-#![allow(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is left out should be seen")]
 
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! The real network, where it is at hand: both backends, and what Python makes of the same pictures.
 #![cfg(feature = "onnx")]
-#![allow(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is left out and how near vectors are should be seen")]
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! Networks of a few hundred bytes: every layout, pooling and check, by both backends, beside what Python makes of them.
 #![cfg(feature = "onnx")]
-#![allow(clippy::unwrap_used, reason = "a test may end at the first surprise")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may end at the first surprise")]
 #![allow(clippy::print_stderr, reason = "what is left out should be seen")]
 
 use std::path::{Path, PathBuf};
