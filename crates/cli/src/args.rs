@@ -2,6 +2,8 @@
 
 mod duplicates;
 mod embed;
+mod layout;
+mod qa_neighbours;
 mod zcore;
 
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::duplicates::{BitsArg, DuplicatesArgs};
 pub(crate) use self::embed::{BackendArg, EmbedArgs};
+pub(crate) use self::layout::{ColourKind, LayoutArgs, LayoutMethod};
+pub(crate) use self::qa_neighbours::QaNeighboursArgs;
 pub(crate) use self::zcore::{ZcoreArgs, ZcoreCommand, ZcoreMergeArgs, ZcoreParamsArgs};
 
 /// What to label next, did it help, can we trust the labels, when do we stop.
@@ -45,6 +49,8 @@ pub(crate) enum Command {
     Duplicates(DuplicatesArgs),
     /// Vectors of pictures.
     Embed(EmbedArgs),
+    /// Embeddings in the plane: a picture coloured by split, class, score or batch, or coordinates.
+    Project(LayoutArgs),
     /// Turn one annotation format into another, and say what could not be carried over.
     Convert(ConvertArgs),
     /// Leak-free splits by group: of a COCO file, or of the project.
@@ -425,6 +431,8 @@ pub(crate) enum QaCommand {
     Golden(QaGoldenArgs),
     /// Rank the labels that may be wrong, by what a detector found that was not trained on them.
     Suspects(QaSuspectsArgs),
+    /// Rank the labels that the objects which look like theirs speak against, or list what looks like an object.
+    Neighbours(QaNeighboursArgs),
 }
 
 #[derive(Debug, Args)]

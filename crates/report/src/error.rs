@@ -10,6 +10,22 @@ pub enum ReportError {
         /// What the drawing library said.
         reason: String,
     },
+    /// A list about the points of a plot that does not fit them.
+    #[error("{found} {what} of {expected} points: expected one for each point")]
+    Points {
+        /// Which list.
+        what: &'static str,
+        /// Its length.
+        found: usize,
+        /// Points there are.
+        expected: usize,
+    },
+    /// A point of a plot that is nowhere.
+    #[error("point {point} is not finite: expected two numbers")]
+    NotFinite {
+        /// Which point, from 0.
+        point: usize,
+    },
     /// The page could not be filled in.
     #[error("report page could not be filled in: {reason}")]
     Page {

@@ -26,6 +26,13 @@ pub(crate) struct EmbedArgs {
     /// Fail, and write no output, when a file has no vector; what could be computed is kept all the same.
     #[arg(long)]
     pub(crate) strict: bool,
+    /// A COCO file: embed each of its labelled objects instead of whole pictures. Rows are named picture#label, and
+    /// where each comes from is beside the output in .crops.json.
+    #[arg(long, value_name = "LABELS.json", requires = "out")]
+    pub(crate) crops: Option<PathBuf>,
+    /// What is cut out around an object, as a share of its longer side.
+    #[arg(long, default_value_t = 0.0, requires = "crops")]
+    pub(crate) margin: f64,
     #[command(flatten)]
     pub(crate) project: ProjectArgs,
 }

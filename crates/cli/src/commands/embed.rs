@@ -1,5 +1,6 @@
 //! `embed`: vectors of pictures by name, or of the project's.
 
+mod crops;
 mod model;
 pub(super) mod pictures;
 mod summary;
@@ -8,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use labelloop_embed::{EmbedError, Embedder, embed_to_store};
+use labelloop_embed::{EmbedError, PictureEmbedder, embed_to_store};
 use labelloop_loop::Project;
 
+pub(super) use self::crops::name as crop_name;
 use self::pictures::Pictures;
 use self::summary::Summary;
 use crate::args::EmbedArgs;
@@ -18,6 +20,10 @@ use crate::output::{Output, UsageError};
 use crate::progress::Teller;
 
 pub(super) fn embed(args: &EmbedArgs, output: &Output) -> anyhow::Result<ExitCode> {
+    if let (Some(labels), Some(out)) = (&args.crops, &args.out) {
+        crops::crops(args, labels, out, output)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let teller = Teller::new(output);
     let mut summary = match &args.out {
         Some(out) => of_pictures(args, out, output, &teller)?,
@@ -98,6 +104,6 @@ impl Format {
 }
 
 /// An embedder of whatever kind the command line asks for.
-type AnyEmbedder = Box<dyn Embedder>;
+type AnyEmbedder = Box<dyn PictureEmbedder>;
 /// A sample and its file.
 type Item = (labelloop_core::SampleId, PathBuf);

@@ -8,9 +8,11 @@ mod duplicates;
 mod embed;
 mod eval;
 mod iou3d;
+mod layout;
 mod neighbors;
 mod project;
 mod qa;
+mod qa_neighbours;
 mod run;
 mod select;
 mod split;
@@ -39,11 +41,13 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Neighbors(args) => neighbors::neighbors(args, output),
         Command::Duplicates(args) => duplicates::duplicates(args, output),
         Command::Embed(args) => embed::embed(args, output),
+        Command::Project(args) => layout::layout(args, output),
         Command::Convert(args) => convert::convert(args, output),
         Command::Split(args) => split::split(args, output),
         Command::Qa(args) => match &args.what {
             Some(QaCommand::Golden(golden)) => qa::golden(golden, output),
             Some(QaCommand::Suspects(suspects)) => qa::suspects(suspects, output),
+            Some(QaCommand::Neighbours(neighbours)) => qa_neighbours::neighbours(neighbours, output),
             None => step::qa(&args.project, output),
         },
         Command::Init(args) => project::init(args, output),
