@@ -36,6 +36,7 @@ struct Args {
     pipeline_only: bool,
 }
 
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the result of the program, and how far it is")]
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     rayon::ThreadPoolBuilder::new().num_threads(args.cores).build_global()?;

@@ -1,6 +1,6 @@
 //! Files of every kind that should not stop a run: each gives a vector, or a reason of the right kind that names it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may unwrap as tests do")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -213,7 +213,7 @@ fn what_is_no_file_has_a_reason_and_is_not_waited_for() {
     }
     let locked = root.join("locked.png");
     fs::write(&locked, b"x").unwrap();
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::read(&locked).is_err() {
         folder.expected.insert("locked.png".to_owned(), Some((FailureKind::Unreadable, "")));
     } else {
