@@ -13,6 +13,7 @@ use labelloop_embed::{
 use labelloop_media::{RgbImage, encode_jpeg};
 
 /// How far apart two backends' vectors of length 1 may be, in any number.
+#[cfg(feature = "onnx-tract")]
 const BACKENDS_TOLERANCE: f32 = 1e-5;
 
 fn data(name: &str) -> PathBuf {
