@@ -151,7 +151,8 @@ fn finish(
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::time::Duration;
 
     use labelloop_core::{ImageSize, Seed, Silent};
     use labelloop_media::{RgbImage, save_jpeg, save_png};
@@ -376,16 +377,44 @@ mod tests {
         assert_eq!((back.n_computed, back.cache), (0, CacheState::Read { n_entries: 8 }));
     }
 
-    /// Cancels once a number of pictures is done.
-    struct StopAfter(u64, AtomicU64);
+    /// Cancels once a number of pictures is done, and remembers that it was asked after that.
+    struct StopAfter {
+        n: u64,
+        done: AtomicU64,
+        was_heard: AtomicBool,
+    }
 
     impl Progress for StopAfter {
         fn advance(&self, _: &str, done: u64, _: u64) {
-            self.1.store(done, Ordering::Relaxed);
+            self.done.store(done, Ordering::Relaxed);
         }
 
         fn is_cancelled(&self) -> bool {
-            self.0 <= self.1.load(Ordering::Relaxed)
+            let is_cancelled = self.n <= self.done.load(Ordering::Relaxed);
+            self.was_heard.fetch_or(is_cancelled, Ordering::Relaxed);
+            is_cancelled
+        }
+    }
+
+    /// The small descriptor, which goes no further than 40 pictures before the wish to end was heard.
+    struct Patient<'a>(&'a StopAfter, AtomicU64);
+
+    impl Embedder for Patient<'_> {
+        fn n_dims(&self) -> usize {
+            small().n_dims()
+        }
+
+        fn digest_bytes(&self) -> [u8; 32] {
+            small().digest_bytes()
+        }
+
+        fn embed_bytes(&self, bytes: &[u8], path: &Path) -> Result<Vec<f32>> {
+            if 40 <= self.1.fetch_add(1, Ordering::Relaxed) {
+                while !self.0.was_heard.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+            small().embed_bytes(bytes, path)
         }
     }
 
@@ -394,8 +423,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let items = pictures(folder.path(), 100);
         let path = folder.path().join("cache");
-        let stop = StopAfter(32, AtomicU64::new(0));
-        let refused = embed_all(&items, &small(), Some(&path), &stop).unwrap_err();
+        let stop = StopAfter { n: 32, done: AtomicU64::new(0), was_heard: AtomicBool::new(false) };
+        let patient = Patient(&stop, AtomicU64::new(0));
+        let refused = embed_all(&items, &patient, Some(&path), &stop).unwrap_err();
         let EmbedError::Cancelled(cancelled) = refused else { panic!("{refused}") };
         assert!(cancelled.total == 100 && 32 <= cancelled.done, "{cancelled}");
         let run = embed_all(&items, &small(), Some(&path), &Silent).unwrap();
