@@ -24,7 +24,7 @@ use crate::{Result, Selected};
 /// ```
 ///
 /// # Errors
-/// [`CoresetError::NotFinite`], [`CoresetError::NoColumns`] and [`CoresetError::DimensionMismatch`].
+/// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite), [`CoresetError::NoColumns`](crate::CoresetError::NoColumns) and [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch).
 pub fn k_center(
     rows: ArrayView2<'_, f32>,
     k: usize,

@@ -108,7 +108,7 @@ impl KMeansValidParams {
     /// Clusters rows (shape: rows x dimensions). No rows give no centers.
     ///
     /// # Errors
-    /// [`CoresetError::NotFinite`], [`CoresetError::NoColumns`] and [`CoresetError::Cancelled`].
+    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite), [`CoresetError::NoColumns`](crate::CoresetError::NoColumns) and [`CoresetError::Cancelled`](crate::CoresetError::Cancelled).
     pub fn fit(&self, rows: ArrayView2<'_, f32>, progress: &dyn Progress) -> Result<KMeans> {
         let none = Array2::zeros((0, rows.ncols()));
         self.fit_given(rows, none.view(), None, progress)
@@ -119,8 +119,8 @@ impl KMeansValidParams {
     /// A row of weight 0 moves no center. `weights` has one entry for each row.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit), and [`CoresetError::DimensionMismatch`], [`CoresetError::LengthMismatch`],
-    /// [`CoresetError::Weight`].
+    /// As [`fit`](Self::fit), and [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch), [`CoresetError::LengthMismatch`](crate::CoresetError::LengthMismatch),
+    /// [`CoresetError::Weight`](crate::CoresetError::Weight).
     pub fn fit_given(
         &self,
         rows: ArrayView2<'_, f32>,
