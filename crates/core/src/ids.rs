@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes any non-empty text without control characters.
@@ -21,7 +22,7 @@ macro_rules! text_id {
                 if text.is_empty() || text.chars().any(char::is_control) {
                     return Err(CoreError::InvalidId { kind: $kind, found: text });
                 }
-                Ok(Self(text))
+                Ok(Self(text.into()))
             }
 
             /// The text itself.
@@ -58,17 +59,32 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.as_ref().to_owned()
             }
         }
     };
 }
 
 text_id!(
-    /// One picture or one point cloud: a row of a dataset. Stable across runs and machines; ordering is by text.
+    /// One picture or one point cloud: a row of a dataset. Stable across runs and machines; ordering is by text. Cloning
+    /// shares the text.
     SampleId,
     "sample id"
 );
+
+/// A lone picture is its own capture; the two share their text.
+impl From<&SampleId> for CaptureId {
+    fn from(id: &SampleId) -> Self {
+        Self(Arc::clone(&id.0))
+    }
+}
+
+/// A capture that belongs to nothing larger is its own group; the two share their text.
+impl From<&CaptureId> for GroupKey {
+    fn from(id: &CaptureId) -> Self {
+        Self(Arc::clone(&id.0))
+    }
+}
 text_id!(
     /// The unit that must not be torn apart by a split: a drive, a recording, a board, a patient.
     ///
@@ -93,6 +109,14 @@ mod tests {
         assert!(SampleId::new("").is_err());
         assert!(GroupKey::new("a\nb").is_err());
         assert_eq!(CaptureId::new("ü 1").unwrap().as_str(), "ü 1");
+    }
+
+    #[test]
+    fn a_lone_picture_is_its_own_capture_and_group() {
+        let id = SampleId::new("a").unwrap();
+        let capture = CaptureId::from(&id);
+        assert_eq!((capture.as_str(), GroupKey::from(&capture).as_str()), ("a", "a"));
+        assert_eq!(String::from(id), "a");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use error::{CoreError, Result};
 pub use ids::{CaptureId, GroupKey, SampleId};
 pub use label::{LabelledBox, LabelledCuboid, ScoredBox, ScoredCuboid};
 pub use progress::{Cancelled, Progress, Silent};
-pub use record::{AnnotationSet, Extra, SampleRecord, SliceKind};
+pub use record::{AnnotationSet, Extra, LabelledBy, SampleRecord, SliceKind};
 pub use rigid::RigidTransform;
 pub use rotation::Rotation;
 pub use rows::{DetectionRow, LabelRow};

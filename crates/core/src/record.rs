@@ -39,8 +39,29 @@ pub struct SampleRecord {
     pub boxes: Option<Vec<LabelledBox>>,
     /// Labels of the point cloud, with the same meaning of `None`.
     pub cuboids: Option<Vec<LabelledCuboid>>,
+    /// Who answered for the labels and when, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled_by: Option<LabelledBy>,
     /// Fields of the source that we do not interpret.
     pub extra: Extra,
+}
+
+/// Who looked at a sample as a whole, and when: also "there is nothing here" has an author.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LabelledBy {
+    /// Name or number of the person, or of the tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotator: Option<String>,
+    /// When, as the labelling tool wrote it; RFC 3339 in all tools that we know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+impl LabelledBy {
+    /// Somebody, at an unknown time.
+    pub fn person(annotator: impl Into<String>) -> Self {
+        Self { annotator: Some(annotator.into()), at: None }
+    }
 }
 
 impl SampleRecord {
@@ -49,16 +70,20 @@ impl SampleRecord {
     /// # Errors
     /// [`crate::CoreError::InvalidId`] when the id is not a valid name.
     pub fn image(id: &str, file_name: impl Into<String>, size: ImageSize) -> crate::Result<Self> {
+        let id = SampleId::new(id)?;
+        let capture = CaptureId::from(&id);
+        let group = GroupKey::from(&capture);
         Ok(Self {
-            id: SampleId::new(id)?,
-            capture: CaptureId::new(id)?,
-            group: GroupKey::new(id)?,
+            id,
+            capture,
+            group,
             slice: "main".to_owned(),
             kind: SliceKind::Image,
             file_name: file_name.into(),
             size: Some(size),
             boxes: None,
             cuboids: None,
+            labelled_by: None,
             extra: Extra::new(),
         })
     }

@@ -67,6 +67,7 @@ impl Sample {
             size: self.size,
             boxes: None,
             cuboids: None,
+            labelled_by: None,
             extra: self.extra.clone(),
         }
     }

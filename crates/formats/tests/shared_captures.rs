@@ -100,6 +100,7 @@ fn slices(root: &Path, line: &Value, schema: &ClassSchema) -> Vec<SampleRecord> 
         size: None,
         boxes: None,
         cuboids: None,
+        labelled_by: None,
         extra: Extra::new(),
     };
     let cuboids = line["boxes"].as_array().unwrap().iter().map(|b| LabelledCuboid {

@@ -220,6 +220,7 @@ fn record(i: usize, parts: Parts) -> SampleRecord {
         size: (!parts.is_cloud).then_some(parts.size),
         boxes: parts.boxes.filter(|_| !parts.is_cloud),
         cuboids: parts.cuboids.filter(|_| parts.is_cloud),
+        labelled_by: None,
         extra: parts.extra,
     }
 }

@@ -171,6 +171,7 @@ impl<'a> Reader<'_, 'a> {
                 size,
                 boxes: looked_at.then(Vec::new),
                 cuboids: None,
+                labelled_by: None,
                 extra: record.fields.into_extra(),
             })
         };

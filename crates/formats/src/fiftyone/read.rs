@@ -163,6 +163,7 @@ impl<'a> Reader<'_, 'a> {
                 size,
                 boxes: labels.is_some().then(Vec::new),
                 cuboids: None,
+                labelled_by: None,
                 extra: record.fields.into_extra(),
             })
         };

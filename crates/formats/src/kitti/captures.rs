@@ -213,6 +213,7 @@ fn record(
         size: None,
         boxes: None,
         cuboids: None,
+        labelled_by: None,
         extra: labelloop_core::Extra::new(),
     })
 }

@@ -169,6 +169,7 @@ impl<'a> Reader<'_, 'a> {
                 size,
                 boxes: (0 < n_annotations).then(Vec::new),
                 cuboids: None,
+                labelled_by: None,
                 extra,
             })
         };

@@ -177,6 +177,7 @@ fn records(
             size: (kind == SliceKind::Image).then(|| valid.size()),
             boxes: None,
             cuboids: None,
+            labelled_by: None,
             extra: extra(traits),
         })
     };
