@@ -24,6 +24,33 @@ pub enum DatasetError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// The disk is full, or the part of it that this user may fill.
+    #[error(
+        "cannot {action} {}: the disk is full ({source}); nothing that was committed is lost: free some space and try again",
+        path.display()
+    )]
+    DiskFull {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A folder that this user may read and not write to.
+    #[error(
+        "cannot {action} {}: the folder is read-only for this user ({source}); nothing that was committed is lost: \
+         give write permission or copy the dataset to where there is",
+        path.display()
+    )]
+    ReadOnly {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// A file whose bytes are not those that were committed, or that cannot be understood.
     #[error("{} is damaged: found {found}, expected {expected}", path.display())]
     Corrupt {
@@ -405,6 +432,20 @@ impl DatasetError {
         Self::Io { action, path: path.to_owned(), source }
     }
 
+    /// Why something could not be changed on disk. A full disk and a read-only folder are told apart from the rest,
+    /// because a person can mend them.
+    pub(crate) fn write(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let path = path.to_owned();
+        match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::DiskFull { action, path, source },
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                Self::ReadOnly { action, path, source }
+            }
+            _ => Self::Io { action, path, source },
+        }
+    }
+
     pub(crate) fn corrupt(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Self {
         Self::Corrupt { path: path.to_owned(), found: found.into(), expected: expected.into() }
     }
@@ -433,6 +474,21 @@ mod tests {
         assert_eq!(nearest_name("groundtruth", &names).as_deref(), Some("ground_truth"));
         assert_eq!(nearest_name("zebra", &names), None);
         assert_eq!(nearest_name("x", &[]), None);
+    }
+
+    #[test]
+    fn what_a_person_can_mend_is_said_plainly() {
+        let write = |errno| {
+            DatasetError::write("sync", Path::new("d/x"), std::io::Error::from_raw_os_error(errno))
+                .to_string()
+        };
+        assert_eq!(
+            write(28),
+            "cannot sync d/x: the disk is full (No space left on device (os error 28)); nothing that was committed is \
+             lost: free some space and try again"
+        );
+        assert!(write(30).contains("read-only") && write(13).contains("give write permission"));
+        assert_eq!(write(5), "cannot sync d/x: Input/output error (os error 5)");
     }
 
     #[test]

@@ -14,7 +14,6 @@ use super::faults::Plan;
 
 /// One operation, as a fault plan sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "what an operation carries is read by fault plans only"))]
 pub(super) enum Step<'a> {
     MakeFolder,
     Create,
@@ -145,8 +144,11 @@ impl Disk {
             file.seek(SeekFrom::Start(n_bytes))?;
             let mut rest = bytes;
             while !rest.is_empty() {
-                let n = self.write(file, path, rest)?;
-                rest = &rest[n..];
+                match self.write(file, path, rest) {
+                    Ok(n) => rest = &rest[n..],
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(e),
+                }
             }
             self.run(path, Step::Sync, || file.sync_all())
         };
@@ -155,17 +157,17 @@ impl Disk {
 
     fn write(&self, file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<usize> {
         #[cfg(test)]
-        if let Some(n) = self.plan.as_ref().and_then(|p| p.short(bytes)) {
-            file.write_all(&bytes[..n])?;
-            self.run(path, Step::Write(&bytes[..n]), || Ok(()))?;
+        if let Some(plan) = &self.plan {
+            return plan.write(file, path, bytes);
         }
-        let n = self.run(path, Step::Write(bytes), || file.write(bytes))?;
-        if n == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(n) }
+        match self.run(path, Step::Write(bytes), || file.write(bytes)) {
+            Ok(0) if !bytes.is_empty() => Err(io::ErrorKind::WriteZero.into()),
+            written => written,
+        }
     }
 
     #[cfg(not(test))]
     #[inline]
-    #[expect(clippy::unused_self, reason = "the same signature as in tests, where a plan has its say")]
     fn run<T>(&self, _: &Path, _: Step<'_>, real: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         real()
     }
@@ -174,5 +176,144 @@ impl Disk {
     fn run<T>(&self, path: &Path, step: Step<'_>, real: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let Some(plan) = &self.plan else { return real() };
         plan.run(path, step, real)
+    }
+}
+
+/// A file that is written once: counts and hashes what passes through to it.
+#[derive(Debug)]
+pub(super) struct HashingFile {
+    disk: Disk,
+    file: File,
+    path: PathBuf,
+    hasher: blake3::Hasher,
+    n_bytes: u64,
+    failed: Option<io::Error>,
+}
+
+impl Write for HashingFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.disk.write(&mut self.file, &self.path, bytes) {
+            Ok(n) => {
+                self.hasher.update(&bytes[..n]);
+                self.n_bytes += n as u64;
+                Ok(n)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
+            Err(e) => {
+                // The caller may be a table engine that knows only its own errors, so the cause is kept here.
+                let told = e.raw_os_error().map_or_else(|| e.kind().into(), io::Error::from_raw_os_error);
+                self.failed = Some(e);
+                Err(told)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl HashingFile {
+    /// Writes all of it.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.write_all(bytes).map_err(|e| DatasetError::write("write", &self.path, e))
+    }
+
+    /// What the disk said when a write failed, in place of what the caller made of it.
+    pub(super) fn cause(&mut self, told: DatasetError) -> DatasetError {
+        match self.failed.take() {
+            Some(e) => DatasetError::write("write", &self.path, e),
+            None => told,
+        }
+    }
+
+    /// Puts the bytes on the disk and returns their number and digest.
+    pub(super) fn finish(self) -> Result<(u64, String)> {
+        self.disk
+            .run(&self.path, Step::Sync, || self.file.sync_all())
+            .map_err(|e| DatasetError::write("sync", &self.path, e))?;
+        Ok((self.n_bytes, self.hasher.finalize().to_hex().to_string()))
+    }
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = vec![];
+    File::open(path)
+        .and_then(|mut f| f.read_to_end(&mut bytes))
+        .map_err(|e| DatasetError::io("read", path, e))?;
+    Ok(bytes)
+}
+
+/// Names in a folder, sorted; nothing when the folder is not there.
+pub(super) fn list(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        other => other.map_err(|e| DatasetError::io("list", path, e))?,
+    };
+    let mut paths = entries
+        .map(|e| e.map(|e| e.path()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(|e| DatasetError::io("list", path, e))?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISK: Disk = Disk { plan: None };
+
+    #[test]
+    fn replacing_leaves_one_file_with_the_new_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("CURRENT");
+        for text in ["1\n", "2\n"] {
+            std::fs::write(folder.path().join("CURRENT.tmp"), "left by a crash").unwrap();
+            DISK.replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(read(&path).unwrap(), text.as_bytes());
+        }
+        assert_eq!(list(folder.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let errors = [
+            read(&gone).unwrap_err(),
+            DISK.sync_dir(&gone).unwrap_err(),
+            DISK.remove_dir(&gone).unwrap_err(),
+        ];
+        for e in errors {
+            assert!(e.to_string().contains("gone"), "{e}");
+        }
+        assert!(DISK.replace(&gone.join("x"), b"").is_err());
+        assert!(list(&gone).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_is_made_once_and_hashed_as_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let mut file = DISK.create(&path).unwrap();
+        file.put(b"abc").unwrap();
+        assert_eq!(file.finish().unwrap(), (3, blake3::hash(b"abc").to_hex().to_string()));
+        assert!(DISK.create(&path).is_err());
+    }
+
+    #[test]
+    fn folders_are_made_and_removed_with_what_is_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = folder.path().join("outside");
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(outside.join("keep"), "me").unwrap();
+        let deep = folder.path().join("a/b/c");
+        DISK.create_dir_all(&deep).unwrap();
+        std::os::unix::fs::symlink(&outside, deep.join("link")).unwrap();
+        DISK.create(&deep.join("f")).unwrap().finish().unwrap();
+        DISK.remove_dir(&folder.path().join("a")).unwrap();
+        assert!(outside.join("keep").exists(), "a link is not followed");
+        assert_eq!(list(folder.path()).unwrap(), [outside]);
     }
 }

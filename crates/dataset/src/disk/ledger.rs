@@ -1,5 +1,3 @@
-use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use labelloop_core::{FrozenTest, LabelledBox, LabelledCuboid, Members, SampleId};
@@ -114,7 +112,8 @@ impl DatasetDir {
         }
         let dataset = self.read()?;
         let path = self.path().join(LEDGER);
-        let mut file = open_locked(&path)?;
+        let mut file = self.disk.open(&path)?;
+        self.disk.lock(&file, &path)?;
         let entries = read_ledger(&path)?;
         if let Some(entry) = entries.iter().find(|e| e.reason == reason && e.key == key) {
             return Ok(TestAccess { dataset, entry: entry.clone() });
@@ -131,8 +130,10 @@ impl DatasetDir {
             generation: dataset.generation().unwrap_or_default(),
             n_samples: dataset.members::<FrozenTest>().len(),
         };
-        append(&mut file, &path, &entry)?;
-        fs::sync_dir(self.path())?;
+        let mut line = serde_json::to_vec(&entry).map_err(|e| super::manifest::bad_json(&path, &e))?;
+        line.push(b'\n');
+        self.disk.append(&mut file, &path, complete(&fs::read(&path)?) as u64, &line)?;
+        self.disk.sync_dir(self.path())?;
         Ok(TestAccess { dataset, entry })
     }
 
@@ -143,18 +144,6 @@ impl DatasetDir {
     pub fn test_ledger(&self) -> Result<Vec<LedgerEntry>> {
         read_ledger(&self.path().join(LEDGER))
     }
-}
-
-fn open_locked(path: &Path) -> Result<File> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|e| DatasetError::io("open", path, e))?;
-    file.lock().map_err(|e| DatasetError::io("lock", path, e))?;
-    Ok(file)
 }
 
 /// Complete lines only: a line without its line feed was cut off before anything was handed out, so it is no look.
@@ -173,17 +162,4 @@ fn read_ledger(path: &Path) -> Result<Vec<LedgerEntry>> {
 
 fn complete(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1)
-}
-
-fn append(file: &mut File, path: &Path, entry: &LedgerEntry) -> Result<()> {
-    let bytes = fs::read(path)?;
-    let mut line = serde_json::to_vec(entry).map_err(|e| super::manifest::bad_json(path, &e))?;
-    line.push(b'\n');
-    let mut write = || {
-        file.set_len(complete(&bytes) as u64)?;
-        file.seek(SeekFrom::End(0))?;
-        file.write_all(&line)?;
-        file.sync_all()
-    };
-    write().map_err(|e| DatasetError::io("append to", path, e))
 }

@@ -1,5 +1,7 @@
 //! A dataset as a folder of generations.
 
+#[cfg(test)]
+mod faults;
 mod fs;
 mod ledger;
 mod manifest;
@@ -13,6 +15,7 @@ use labelloop_core::ClassSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Dataset, DatasetError, Result};
+use fs::Disk;
 use manifest::{MANIFEST, Manifest};
 
 pub use ledger::{LedgerEntry, TestAccess};
@@ -55,6 +58,7 @@ pub type GenerationInfo = Generation;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetDir {
     root: PathBuf,
+    disk: Disk,
 }
 
 impl DatasetDir {
@@ -65,15 +69,19 @@ impl DatasetDir {
     /// [`DatasetError::OtherDataset`] for another name or other classes, [`DatasetError::Conflict`] while someone
     /// else writes, [`DatasetError::Io`].
     pub fn init(dir: impl AsRef<Path>, name: &str, schema: &ClassSchema) -> Result<Self> {
-        let this = Self { root: dir.as_ref().to_owned() };
-        if !this.root.join(CURRENT).exists() {
-            fs::create_dir_all(&this.root.join(GENERATIONS))?;
-            fs::sync_dir(&this.root)?;
-            Writer::first(&this.root, &Dataset::new(name, schema.clone()))?;
+        let this = Self::at(dir.as_ref());
+        this.init_here(name, schema)?;
+        Ok(this)
+    }
+
+    fn init_here(&self, name: &str, schema: &ClassSchema) -> Result<()> {
+        if !self.root.join(CURRENT).exists() {
+            self.disk.create_dir_all(&self.root.join(GENERATIONS))?;
+            Writer::first(self, &Dataset::new(name, schema.clone()))?;
         }
-        let found = this.read_identity()?;
+        let found = self.read_identity()?;
         let differs = |what, found: String, expected: String| {
-            Err(DatasetError::OtherDataset { path: this.root.clone(), what, found, expected })
+            Err(DatasetError::OtherDataset { path: self.root.clone(), what, found, expected })
         };
         if found.name != name {
             return differs("name", found.name, name.to_owned());
@@ -81,7 +89,11 @@ impl DatasetDir {
         if found.schema != *schema {
             return differs("classes", found.schema.names().join(", "), schema.names().join(", "));
         }
-        Ok(this)
+        Ok(())
+    }
+
+    fn at(root: &Path) -> Self {
+        Self { root: root.to_owned(), disk: Disk::default() }
     }
 
     /// Opens a dataset folder.
@@ -89,7 +101,7 @@ impl DatasetDir {
     /// # Errors
     /// [`DatasetError::NotADataset`], [`DatasetError::NewerVersion`], [`DatasetError::Corrupt`].
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        let this = Self { root: dir.as_ref().to_owned() };
+        let this = Self::at(dir.as_ref());
         this.manifest(this.current()?)?;
         Ok(this)
     }
@@ -220,7 +232,7 @@ impl DatasetDir {
     }
 
     fn generation_dir(&self, number: u64) -> PathBuf {
-        generation_dir(&self.root, number)
+        self.root.join(GENERATIONS).join(format!("{number:06}"))
     }
 
     fn manifest(&self, number: u64) -> Result<Manifest> {
@@ -238,10 +250,6 @@ impl From<Manifest> for Generation {
     fn from(m: Manifest) -> Self {
         Self { number: m.number, key: m.key, digest: m.digest, parent: m.parent }
     }
-}
-
-fn generation_dir(root: &Path, number: u64) -> PathBuf {
-    root.join(GENERATIONS).join(format!("{number:06}"))
 }
 
 fn current_of(root: &Path) -> Result<u64> {

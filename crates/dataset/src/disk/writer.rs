@@ -1,11 +1,10 @@
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
-use std::io::Write;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::fs::{self, HashingFile};
+use super::fs::{self, Disk};
 use super::manifest::{FileEntry, MANIFEST, Manifest};
-use super::{CURRENT, DatasetDir, GENERATIONS, Generation, current_of, generation_dir, tables};
+use super::{CURRENT, DatasetDir, GENERATIONS, Generation, tables};
 use crate::{ConflictReason, Dataset, DatasetError, Result};
 
 const LOCK: &str = ".lock";
@@ -14,21 +13,21 @@ const TEMPORARY: &str = ".tmp-";
 /// The one who may commit. Holds the lock of the folder until it is dropped.
 #[derive(Debug)]
 pub struct Writer {
-    root: PathBuf,
+    dir: DatasetDir,
     _lock: File,
 }
 
 impl Writer {
     pub(super) fn new(dir: &DatasetDir) -> Result<Self> {
-        let writer = Self::locked(&dir.root)?;
+        let writer = Self::locked(dir)?;
         writer.clear_leftovers(Some(dir.current()?))?;
         Ok(writer)
     }
 
     /// Commits generation 0, unless someone else did so before the lock was taken.
-    pub(super) fn first(root: &Path, empty: &Dataset) -> Result<()> {
-        let writer = Self::locked(root)?;
-        if root.join(CURRENT).exists() {
+    pub(super) fn first(dir: &DatasetDir, empty: &Dataset) -> Result<()> {
+        let writer = Self::locked(dir)?;
+        if dir.root.join(CURRENT).exists() {
             return Ok(());
         }
         writer.clear_leftovers(None)?;
@@ -36,21 +35,17 @@ impl Writer {
         writer.publish(&temporary, &manifest)
     }
 
-    fn locked(root: &Path) -> Result<Self> {
-        let path = root.join(LOCK);
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|e| DatasetError::io("open", &path, e))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                Err(DatasetError::Conflict { path: root.to_owned(), reason: ConflictReason::Locked })
-            }
-            Err(TryLockError::Error(e)) => Err(DatasetError::io("lock", &path, e)),
+    fn locked(dir: &DatasetDir) -> Result<Self> {
+        let path = dir.root.join(LOCK);
+        let lock = dir.disk.open(&path)?;
+        if dir.disk.try_lock(&lock, &path)? {
+            return Ok(Self { dir: dir.clone(), _lock: lock });
         }
+        Err(DatasetError::Conflict { path: dir.root.clone(), reason: ConflictReason::Locked })
+    }
+
+    fn disk(&self) -> &Disk {
+        &self.dir.disk
     }
 
     /// Commits a snapshot as the next generation and makes it current. `key` names the step that made it.
@@ -65,19 +60,18 @@ impl Writer {
     /// [`DatasetError::OtherDataset`] for a snapshot of another name or other classes; [`DatasetError::Io`], after
     /// which what was on disk before is still there.
     pub fn commit(&mut self, dataset: &Dataset, key: &str) -> Result<Generation> {
-        let dir = DatasetDir { root: self.root.clone() };
-        let current = dir.current()?;
-        self.check_identity(&dir, dataset)?;
+        let current = self.dir.current()?;
+        self.check_identity(dataset)?;
         let number = current + 1;
         let (temporary, manifest) = self.write_temporary(dataset, number, Some(current), key)?;
-        let before = dir.manifest(current)?;
+        let before = self.dir.manifest(current)?;
         if before.digest == manifest.digest && before.key == key {
-            fs::remove_dir(&temporary)?;
+            self.disk().remove_dir(&temporary)?;
             dataset.base.set(current);
             return Ok(before.into());
         }
         if let Err(e) = self.check_base(dataset, current) {
-            fs::remove_dir(&temporary)?;
+            self.disk().remove_dir(&temporary)?;
             return Err(e);
         }
         self.publish(&temporary, &manifest)?;
@@ -110,16 +104,15 @@ impl Writer {
     /// # Errors
     /// [`DatasetError::NoSuchGeneration`], and as [`Writer::commit`] and [`DatasetDir::read`].
     pub fn restore(&mut self, number: u64, key: &str) -> Result<Generation> {
-        let dir = DatasetDir { root: self.root.clone() };
-        let dataset = dir.read_generation(number)?;
-        dataset.base.set(dir.current()?);
+        let dataset = self.dir.read_generation(number)?;
+        dataset.base.set(self.dir.current()?);
         self.commit(&dataset, key)
     }
 
-    fn check_identity(&self, dir: &DatasetDir, dataset: &Dataset) -> Result<()> {
-        let on_disk = dir.read_identity()?;
+    fn check_identity(&self, dataset: &Dataset) -> Result<()> {
+        let on_disk = self.dir.read_identity()?;
         let differs = |what, found: String, expected: String| {
-            Err(DatasetError::OtherDataset { path: self.root.clone(), what, found, expected })
+            Err(DatasetError::OtherDataset { path: self.dir.root.clone(), what, found, expected })
         };
         if on_disk.name != dataset.name {
             return differs("name", on_disk.name, dataset.name.clone());
@@ -137,7 +130,7 @@ impl Writer {
             None if current != 0 => ConflictReason::NotRead { current },
             _ => return Ok(()),
         };
-        Err(DatasetError::Conflict { path: self.root.clone(), reason })
+        Err(DatasetError::Conflict { path: self.dir.root.clone(), reason })
     }
 
     fn write_temporary(
@@ -147,15 +140,15 @@ impl Writer {
         parent: Option<u64>,
         key: &str,
     ) -> Result<(PathBuf, Manifest)> {
-        let folder = self.root.join(GENERATIONS).join(format!("{TEMPORARY}{number:06}"));
+        let folder = self.dir.root.join(GENERATIONS).join(format!("{TEMPORARY}{number:06}"));
         if folder.exists() {
-            fs::remove_dir(&folder)?;
+            self.disk().remove_dir(&folder)?;
         }
-        fs::create_dir_all(&folder)?;
+        self.disk().create_dir_all(&folder)?;
         let written = self.write_files(dataset, &folder, number, parent, key);
         if written.is_err() {
             // The first error is the one to report; what cannot be removed now is a leftover for the next writer.
-            let _ = fs::remove_dir(&folder);
+            let _ = self.disk().remove_dir(&folder);
         }
         Ok((folder, written?))
     }
@@ -171,33 +164,34 @@ impl Writer {
         let mut files = BTreeMap::new();
         for name in tables::FILES {
             let path = folder.join(name);
-            let mut file = HashingFile::create(&path)?;
-            tables::write(dataset, name, &mut file, &path)?;
-            let (n_bytes, blake3) = file.finish(&path)?;
+            let mut file = self.disk().create(&path)?;
+            tables::write(dataset, name, &mut file, &path).map_err(|e| file.cause(e))?;
+            let (n_bytes, blake3) = file.finish()?;
             files.insert(name.to_owned(), FileEntry { n_bytes, blake3 });
         }
         let manifest = Manifest::new(number, parent, key, files);
         let path = folder.join(MANIFEST);
-        let mut file = HashingFile::create(&path)?;
-        file.write_all(&manifest.to_bytes(&path)?).map_err(|e| DatasetError::io("write", &path, e))?;
-        file.finish(&path)?;
-        fs::sync_dir(folder)?;
+        let mut file = self.disk().create(&path)?;
+        file.put(&manifest.to_bytes(&path)?)?;
+        file.finish()?;
+        self.disk().sync_dir(folder)?;
         Ok(manifest)
     }
 
     fn publish(&self, temporary: &Path, manifest: &Manifest) -> Result<()> {
-        fs::rename(temporary, &generation_dir(&self.root, manifest.number))?;
-        fs::sync_dir(&self.root.join(GENERATIONS))?;
-        fs::replace(&self.root.join(CURRENT), format!("{}\n", manifest.number).as_bytes())
+        let root = &self.dir.root;
+        self.disk().rename(temporary, &self.dir.generation_dir(manifest.number))?;
+        self.disk().sync_dir(&root.join(GENERATIONS))?;
+        self.disk().replace(&root.join(CURRENT), format!("{}\n", manifest.number).as_bytes())
     }
 
     /// Removes what a killed writer left: temporary folders, and generations that were never made current.
     fn clear_leftovers(&self, current: Option<u64>) -> Result<()> {
-        for path in fs::list(&self.root.join(GENERATIONS))? {
+        for path in fs::list(&self.dir.root.join(GENERATIONS))? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let is_uncommitted = name.parse::<u64>().is_ok_and(|n| current.is_none_or(|c| n > c));
             if name.starts_with(TEMPORARY) || is_uncommitted {
-                fs::remove_dir(&path)?;
+                self.disk().remove_dir(&path)?;
             }
         }
         Ok(())
@@ -208,7 +202,6 @@ impl Writer {
     /// # Errors
     /// As [`DatasetDir::read`].
     pub fn read(&self) -> Result<Dataset> {
-        let dir = DatasetDir { root: self.root.clone() };
-        dir.read_number(current_of(&self.root)?)
+        self.dir.read()
     }
 }

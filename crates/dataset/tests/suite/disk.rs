@@ -244,7 +244,7 @@ fn a_read_only_folder_is_an_error_and_loses_nothing() {
     d.set_info("a", 1.into());
     let result = dir.writer().and_then(|mut w| w.commit(&d, "x"));
     set_mode(0o755);
-    assert!(matches!(result, Err(DatasetError::Io { .. })), "{result:?}");
+    assert!(matches!(result, Err(DatasetError::ReadOnly { .. })), "{result:?}");
     assert_eq!(dir.read().unwrap().generation(), Some(0));
 }
 
