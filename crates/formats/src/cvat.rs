@@ -8,13 +8,16 @@
 //! CVAT's own fields. CVAT cannot tell "no object" from "nobody looked";
 //! [`ReadOptions::images_without_annotations`] does. Everything else is counted in the warnings of [`write()`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use labelloop_core::{AnnotationSet, BBox, ClassSchema, ImageSize, LabelledBox, SampleRecord, SliceKind};
+use labelloop_core::{
+    AnnotationSet, BBox, ClassSchema, ImageSize, LabelledBox, SampleId, SampleRecord, ScoredBox, SliceKind,
+};
 
+use crate::coco::Detections;
 use crate::json::ObjectText;
 use crate::kept::{keep, kept};
 use crate::loss::{self, Holds, Losses};
@@ -59,7 +62,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Imported> {
     let mut notes = Notes::new(path, options.strictness);
     let root = xml::read(path, "annotations")?;
     let shared = Rc::new(path.to_owned());
-    let (mut images, mut file_names) = (Vec::new(), std::collections::BTreeSet::new());
+    let (mut images, mut file_names) = (Vec::new(), BTreeSet::new());
     for (i, image) in root.children.iter().filter(|c| c.name == "image").enumerate() {
         let place = format!("image {}", i + 1);
         match file_name(image, &place, &mut file_names) {
@@ -97,11 +100,7 @@ fn listed_classes(path: &Path, root: &Element) -> Result<Option<ClassSchema>> {
     if names.is_empty() { Ok(None) } else { ClassSchema::new(names).map(Some).map_err(refused) }
 }
 
-fn file_name(
-    image: &Element,
-    place: &str,
-    taken: &mut std::collections::BTreeSet<String>,
-) -> Result<String, WarningKind> {
+fn file_name(image: &Element, place: &str, taken: &mut BTreeSet<String>) -> Result<String, WarningKind> {
     let given = image
         .attribute("name")
         .ok_or_else(|| WarningKind::MissingField { place: place.to_owned(), field: "name" })?;
@@ -184,6 +183,19 @@ fn label(element: &Element, place: String, path: &Rc<PathBuf>) -> Result<Named, 
     Ok(named)
 }
 
+/// What goes into a CVAT file besides the set.
+///
+/// ```
+/// assert!(labelloop_formats::cvat::WriteOptions::default().predictions.is_none());
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WriteOptions<'a> {
+    /// Proposals of a model for samples that nobody looked at: boxes to start from, marked `source="auto"`, with the
+    /// score as an attribute `score`. CVAT takes proposals for labels, so those for labelled samples are left out and
+    /// counted.
+    pub predictions: Option<&'a Detections>,
+}
+
 /// Writes all pictures as a CVAT XML file, in one step, in order of their ids; CVAT's task gets the schema as its labels.
 ///
 /// Samples that nobody looked at are written as images without boxes, for that is what people are to label; that CVAT
@@ -193,12 +205,40 @@ fn label(element: &Element, place: String, path: &Rc<PathBuf>) -> Result<Named, 
 /// [`FormatError::NoSize`], [`FormatError::InvalidExtra`], [`FormatError::Io`], [`FormatError::ClassOutOfRange`] and
 /// [`FormatError::DuplicateSample`].
 pub fn write(path: &Path, set: &AnnotationSet) -> Result<Vec<Warning>> {
+    write_with(path, set, &WriteOptions::default())
+}
+
+/// [`write()`] with a model's proposals as boxes to start from.
+///
+/// ```
+/// use std::collections::{BTreeMap, BTreeSet};
+///
+/// use labelloop_core::{AnnotationSet, BBox, ClassIdx, ClassSchema, Extra, ImageSize, SampleRecord, ScoredBox};
+/// use labelloop_formats::cvat::{WriteOptions, write_with};
+///
+/// let sample = SampleRecord::image("a", "a.png", ImageSize::new(64, 64)?)?;
+/// let found = vec![ScoredBox::new(ClassIdx(0), BBox::new(1.0, 2.0, 3.0, 4.0)?, 0.9)?];
+/// let found = BTreeMap::from([(sample.id.clone(), found)]);
+/// let set = AnnotationSet { schema: ClassSchema::new(["car"])?, samples: vec![sample], extra: Extra::new() };
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("annotations.xml");
+/// write_with(&path, &set, &WriteOptions { predictions: Some(&found) })?;
+/// assert!(std::fs::read_to_string(&path)?.contains(r#"<box label="car" source="auto""#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`write()`]; [`FormatError::UnknownSample`] for a proposal without a sample.
+pub fn write_with(path: &Path, set: &AnnotationSet, options: &WriteOptions<'_>) -> Result<Vec<Warning>> {
     loss::check(set)?;
+    let proposed = proposed(set, options.predictions)?;
     let mut pictures: Vec<&SampleRecord> =
         set.samples.iter().filter(|s| s.kind == SliceKind::Image).collect();
     pictures.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let mut losses = Losses::of(set, pictures.iter().copied(), &HOLDS);
     losses.add(Lost::PointClouds, set.samples.len() - pictures.len());
+    losses.add(Lost::Proposals, proposed.n_left_out);
 
     let mut text =
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n".to_owned();
@@ -209,14 +249,51 @@ pub fn write(path: &Path, set: &AnnotationSet) -> Result<Vec<Warning>> {
     }
     text.push_str("  </labels></task></meta>\n");
     for (i, sample) in pictures.into_iter().enumerate() {
-        add_image(&mut text, i, sample, &set.schema)?;
+        let labels = proposed.by_sample.get(&sample.id).or(sample.boxes.as_ref());
+        add_image(&mut text, i, sample, labels.map_or(&[], Vec::as_slice), &set.schema)?;
     }
     text.push_str("</annotations>\n");
     files::write_atomic(path, &text)?;
     Ok(losses.into_warnings(path, Format::Cvat))
 }
 
-fn add_image(text: &mut String, number: usize, sample: &SampleRecord, schema: &ClassSchema) -> Result<()> {
+#[derive(Default)]
+struct Proposed<'s> {
+    by_sample: BTreeMap<&'s SampleId, Vec<LabelledBox>>,
+    n_left_out: usize,
+}
+
+fn proposed<'s>(set: &'s AnnotationSet, predictions: Option<&'s Detections>) -> Result<Proposed<'s>> {
+    let Some(predictions) = predictions else { return Ok(Proposed::default()) };
+    loss::check_predictions(set, predictions)?;
+    let labelled: BTreeSet<&SampleId> =
+        set.samples.iter().filter(|s| s.boxes.is_some()).map(|s| &s.id).collect();
+    let mut proposed = Proposed::default();
+    for (id, found) in predictions {
+        if labelled.contains(id) {
+            proposed.n_left_out += found.len();
+        } else {
+            proposed.by_sample.insert(id, found.iter().map(as_label).collect());
+        }
+    }
+    Ok(proposed)
+}
+
+fn as_label(scored: &ScoredBox) -> LabelledBox {
+    let mut label = LabelledBox::new(scored.class(), scored.bbox());
+    label.extra.insert("source".to_owned(), json::quoted("auto"));
+    let score = format!("{{\"score\": \"{}\"}}", scored.score());
+    label.extra.insert("attributes".to_owned(), score);
+    label
+}
+
+fn add_image(
+    text: &mut String,
+    number: usize,
+    sample: &SampleRecord,
+    labels: &[LabelledBox],
+    schema: &ClassSchema,
+) -> Result<()> {
     let size = sample.size.ok_or_else(|| FormatError::NoSize { sample: sample.id.to_string() })?;
     let _ = write!(text, "  <image id=\"{number}\" name=\"{}\"", escape(&sample.file_name));
     for key in &IMAGE_FIELDS[1..] {
@@ -226,7 +303,7 @@ fn add_image(text: &mut String, number: usize, sample: &SampleRecord, schema: &C
         }
     }
     let _ = writeln!(text, " width=\"{}\" height=\"{}\">", size.width(), size.height());
-    for label in sample.boxes.iter().flatten() {
+    for label in labels {
         add_box(text, sample.id.as_str(), label, schema)?;
     }
     text.push_str("  </image>\n");
@@ -258,17 +335,18 @@ fn add_box(text: &mut String, id: &str, label: &LabelledBox, schema: &ClassSchem
     Ok(())
 }
 
-/// The schema as CVAT's label constructor takes it: the JSON of its "Raw" tab.
+/// The schema as CVAT's label constructor takes it: the JSON of its "Raw" tab, rectangles with the classes in order.
 ///
 /// ```
 /// use labelloop_core::ClassSchema;
-/// use labelloop_formats::cvat::schema_config;
+/// use labelloop_formats::cvat::labels_config;
 ///
-/// let config = schema_config(&ClassSchema::new(["car", "van"])?);
+/// let config = labels_config(&ClassSchema::new(["car", "a \"b\""])?);
 /// assert!(config.contains(r#"{"name": "car", "type": "rectangle", "attributes": []}"#));
+/// assert!(config.contains(r#""name": "a \"b\"""#));
 /// # Ok::<(), labelloop_core::CoreError>(())
 /// ```
-pub fn schema_config(schema: &ClassSchema) -> String {
+pub fn labels_config(schema: &ClassSchema) -> String {
     let label = |name: &String| {
         let mut text = ObjectText::new();
         text.string("name", name).string("type", "rectangle").raw("attributes", "[]");

@@ -2,8 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, Extra, SampleRecord};
+use labelloop_core::{AnnotationSet, Extra, SampleId, SampleRecord, ScoredBox, SliceKind};
 
+use crate::coco::Detections;
 use crate::{Format, FormatError, Result, Warning, WarningKind};
 
 /// A kind of thing that some format cannot hold.
@@ -46,6 +47,8 @@ pub enum Lost {
     Slices,
     /// Tilts of cuboids, of which only the heading was kept.
     Tilts,
+    /// Proposals of a model for samples that have labels already.
+    Proposals,
 }
 
 impl fmt::Display for Lost {
@@ -69,6 +72,7 @@ impl fmt::Display for Lost {
             Lost::Boxes => "boxes of pictures without a label file",
             Lost::Slices => "slices",
             Lost::Tilts => "tilts of cuboids",
+            Lost::Proposals => "proposals for labelled samples",
         })
     }
 }
@@ -177,6 +181,23 @@ pub(crate) fn check(set: &AnnotationSet) -> Result<()> {
                 class: class.0,
                 n_classes,
             });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses proposals for samples that the set does not hold or of classes without a name.
+pub(crate) fn check_predictions(set: &AnnotationSet, predictions: &Detections) -> Result<()> {
+    let pictures = || set.samples.iter().filter(|s| s.kind == SliceKind::Image);
+    let known: BTreeSet<&SampleId> = pictures().map(|s| &s.id).collect();
+    let n_classes = set.schema.n_classes();
+    for (id, found) in predictions {
+        let sample = id.to_string();
+        if !known.contains(id) {
+            return Err(FormatError::UnknownSample { sample, n_samples: known.len() });
+        }
+        if let Some(class) = found.iter().map(ScoredBox::class).find(|c| n_classes <= c.as_usize()) {
+            return Err(FormatError::ClassOutOfRange { sample, class: class.0, n_classes });
         }
     }
     Ok(())

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -416,4 +417,48 @@ fn missing_files_and_folders_are_errors() {
     assert!(io(cvat::read(nowhere, &options)));
     assert!(io(label_studio::read(nowhere, &options)));
     assert!(io(fiftyone::read(nowhere, &options)));
+}
+
+#[test]
+fn cvat_starts_people_off_with_proposals_and_keeps_labels() {
+    let mut set = one_sample();
+    let mut open = SampleRecord::image("b", "b.png", ImageSize::new(64, 48).unwrap()).unwrap();
+    open.boxes = None;
+    set.samples.push(open);
+    let scored = ScoredBox::new(ClassIdx(1), BBox::new(16.0, 12.0, 32.0, 24.0).unwrap(), 0.5).unwrap();
+    let of = |id: &str| (labelloop_core::SampleId::new(id).unwrap(), vec![scored]);
+    let predictions = BTreeMap::from([of("a"), of("b")]);
+    let (_keep, out) = place();
+    let options = cvat::WriteOptions { predictions: Some(&predictions) };
+    let lost = common::lost(&cvat::write_with(&out, &set, &options).unwrap());
+    assert_eq!(lost, [(Format::Cvat, Lost::UnlabelledMarks, 1), (Format::Cvat, Lost::Proposals, 1)]);
+    let back = cvat::read(&out, &strict()).unwrap().set;
+    assert_eq!(back.samples[0].boxes, set.samples[0].boxes);
+    let proposed = &back.samples[1].boxes.as_ref().unwrap()[0];
+    assert_eq!((proposed.class, proposed.bbox), (scored.class(), scored.bbox()));
+    assert_eq!(proposed.extra["source"], "\"auto\"");
+    assert_eq!(proposed.extra["attributes"], "{\"score\": \"0.5\"}");
+
+    for predictions in [BTreeMap::from([of("gone")]), BTreeMap::from([of("b")])] {
+        set.schema = ClassSchema::new(["car"]).unwrap();
+        let refused = cvat::write_with(&out, &set, &cvat::WriteOptions { predictions: Some(&predictions) });
+        assert!(matches!(
+            refused,
+            Err(FormatError::UnknownSample { .. } | FormatError::ClassOutOfRange { class: 1, .. })
+        ));
+    }
+}
+
+#[test]
+fn schemas_become_configurations_with_any_names() {
+    let names = ["car", "a \"b\" <c> & 'd'", "ü\\"];
+    let schema = ClassSchema::new(names).unwrap();
+    let labels: Vec<serde_json::Value> = serde_json::from_str(&cvat::labels_config(&schema)).unwrap();
+    let told: Vec<&str> = labels.iter().map(|l| l["name"].as_str().unwrap()).collect();
+    assert_eq!(told, names);
+    assert!(labels.iter().all(|l| l["type"] == "rectangle" && l["attributes"] == serde_json::json!([])));
+    let (keep, path) = file("tasks.config.xml", &label_studio::labelling_config(&schema));
+    fs::write(keep.path().join("tasks.json"), "[]").unwrap();
+    let back = label_studio::read(&path.with_file_name("tasks.json"), &strict()).unwrap();
+    assert_eq!(back.set.schema, schema);
 }

@@ -29,11 +29,11 @@ pub fn export_batch(project: &Project, dataset: &Dataset, iteration: u32, folder
     coco::write(&folder.join("batch.json"), &set, &coco::WriteOptions::default())?;
     files::write_atomically(
         &folder.join("cvat_labels.json"),
-        cvat::schema_config(dataset.schema()).as_bytes(),
+        cvat::labels_config(dataset.schema()).as_bytes(),
     )?;
     files::write_atomically(
         &folder.join("label_studio_config.xml"),
-        label_studio::schema_config(dataset.schema()).as_bytes(),
+        label_studio::labelling_config(dataset.schema()).as_bytes(),
     )?;
     if let Some(guesses) = pre_annotations(dataset, iteration, &set) {
         coco::write(&folder.join("pre_annotations.json"), &guesses, &coco::WriteOptions::default())?;

@@ -32,13 +32,13 @@ const TO_NAME: &str = "image";
 ///
 /// ```
 /// use labelloop_core::ClassSchema;
-/// use labelloop_formats::label_studio::schema_config;
+/// use labelloop_formats::label_studio::labelling_config;
 ///
-/// let config = schema_config(&ClassSchema::new(["car", "a < b"])?);
+/// let config = labelling_config(&ClassSchema::new(["car", "a < b"])?);
 /// assert!(config.contains("<Label value=\"a &lt; b\"/>"));
 /// # Ok::<(), labelloop_core::CoreError>(())
 /// ```
-pub fn schema_config(schema: &ClassSchema) -> String {
+pub fn labelling_config(schema: &ClassSchema) -> String {
     let labels: String =
         schema.names().iter().map(|n| format!("    <Label value=\"{}\"/>\n", escape(n))).collect();
     format!(

@@ -1,11 +1,10 @@
 use std::path::Path;
 
 use labelloop_core::{
-    AnnotationSet, BBox, ClassIdx, ClassSchema, ImageSize, LabelledBox, SampleId, SampleRecord, ScoredBox,
-    SliceKind,
+    AnnotationSet, BBox, ClassIdx, ClassSchema, ImageSize, LabelledBox, SampleRecord, ScoredBox, SliceKind,
 };
 
-use super::{FROM_NAME, TO_NAME, schema_config};
+use super::{FROM_NAME, TO_NAME, labelling_config};
 use crate::coco::Detections;
 use crate::json::{self, ObjectText};
 use crate::loss::{self, Holds, Losses};
@@ -62,17 +61,14 @@ pub fn write(path: &Path, set: &AnnotationSet, options: &WriteOptions<'_>) -> Re
     let mut pictures: Vec<&SampleRecord> =
         set.samples.iter().filter(|s| s.kind == SliceKind::Image).collect();
     pictures.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    let known: std::collections::BTreeSet<&SampleId> = pictures.iter().map(|s| &s.id).collect();
-    if let Some(id) =
-        options.predictions.into_iter().flatten().map(|(id, _)| id).find(|id| !known.contains(id))
-    {
-        return Err(FormatError::UnknownSample { sample: id.to_string(), n_samples: known.len() });
+    if let Some(predictions) = options.predictions {
+        loss::check_predictions(set, predictions)?;
     }
     let mut losses = Losses::of(set, pictures.iter().copied(), &HOLDS);
     losses.add(Lost::PointClouds, set.samples.len() - pictures.len());
     let tasks: Vec<String> =
         pictures.into_iter().map(|s| task(s, &set.schema, options)).collect::<Result<_>>()?;
-    files::write_atomic(&path.with_extension("config.xml"), &schema_config(&set.schema))?;
+    files::write_atomic(&path.with_extension("config.xml"), &labelling_config(&set.schema))?;
     files::write_atomic(path, &format!("{}\n", json::lines(&tasks)))?;
     Ok(losses.into_warnings(path, Format::LabelStudio))
 }
@@ -206,13 +202,6 @@ fn prediction(
 ) -> Result<String> {
     let mut results = Vec::new();
     for (i, scored) in found.iter().enumerate() {
-        if schema.n_classes() <= scored.class().as_usize() {
-            return Err(FormatError::ClassOutOfRange {
-                sample: sample.id.to_string(),
-                class: scored.class().0,
-                n_classes: schema.n_classes(),
-            });
-        }
         let mut label = LabelledBox::new(scored.class(), scored.bbox());
         label.extra.insert("score".to_owned(), json::number(scored.score()));
         label.extra.insert("id".to_owned(), json::quoted(&format!("proposal-{}", i + 1)));
