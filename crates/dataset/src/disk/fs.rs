@@ -69,7 +69,8 @@ impl Disk {
             .run(path, Step::Create, || File::create_new(path))
             .map_err(|e| DatasetError::write("create", path, e))?;
         let (disk, path) = (self.clone(), path.to_owned());
-        Ok(HashingFile { disk, file, path, hasher: blake3::Hasher::new(), n_bytes: 0, failed: None })
+        let (hasher, waiting) = (blake3::Hasher::new(), vec![]);
+        Ok(HashingFile { disk, file, path, hasher, n_bytes: 0, waiting, failed: None })
     }
 
     pub(super) fn sync_dir(&self, path: &Path) -> Result<()> {
@@ -142,17 +143,22 @@ impl Disk {
                 self.run(path, Step::Truncate(n_bytes), || file.set_len(n_bytes))?;
             }
             file.seek(SeekFrom::Start(n_bytes))?;
-            let mut rest = bytes;
-            while !rest.is_empty() {
-                match self.write(file, path, rest) {
-                    Ok(n) => rest = &rest[n..],
-                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                    Err(e) => return Err(e),
-                }
-            }
+            self.write_all(file, path, bytes)?;
             self.run(path, Step::Sync, || file.sync_all())
         };
         append().map_err(|e| DatasetError::write("append to", path, e))
+    }
+
+    fn write_all(&self, file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.write(file, path, rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     fn write(&self, file: &mut File, path: &Path, bytes: &[u8]) -> io::Result<usize> {
@@ -179,6 +185,9 @@ impl Disk {
     }
 }
 
+/// Bytes that are gathered before they go to the disk: a table engine writes a footer a few bytes at a time.
+const BUFFER: usize = 1 << 18;
+
 /// A file that is written once: counts and hashes what passes through to it.
 #[derive(Debug)]
 pub(super) struct HashingFile {
@@ -187,29 +196,30 @@ pub(super) struct HashingFile {
     path: PathBuf,
     hasher: blake3::Hasher,
     n_bytes: u64,
+    waiting: Vec<u8>,
     failed: Option<io::Error>,
 }
 
 impl Write for HashingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.disk.write(&mut self.file, &self.path, bytes) {
-            Ok(n) => {
-                self.hasher.update(&bytes[..n]);
-                self.n_bytes += n as u64;
-                Ok(n)
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
-            Err(e) => {
-                // The caller may be a table engine that knows only its own errors, so the cause is kept here.
-                let told = e.raw_os_error().map_or_else(|| e.kind().into(), io::Error::from_raw_os_error);
-                self.failed = Some(e);
-                Err(told)
-            }
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= BUFFER {
+            self.flush()?;
         }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        let bytes = std::mem::take(&mut self.waiting);
+        if let Err(e) = self.disk.write_all(&mut self.file, &self.path, &bytes) {
+            // The caller may be a table engine that knows only its own errors, so the cause is kept here.
+            let told = e.raw_os_error().map_or_else(|| e.kind().into(), io::Error::from_raw_os_error);
+            self.failed = Some(e);
+            return Err(told);
+        }
+        self.hasher.update(&bytes);
+        self.n_bytes += bytes.len() as u64;
+        Ok(())
     }
 }
 
@@ -228,7 +238,8 @@ impl HashingFile {
     }
 
     /// Puts the bytes on the disk and returns their number and digest.
-    pub(super) fn finish(self) -> Result<(u64, String)> {
+    pub(super) fn finish(mut self) -> Result<(u64, String)> {
+        self.flush().map_err(|e| DatasetError::write("write", &self.path, e))?;
         self.disk
             .run(&self.path, Step::Sync, || self.file.sync_all())
             .map_err(|e| DatasetError::write("sync", &self.path, e))?;

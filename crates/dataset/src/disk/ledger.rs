@@ -146,7 +146,7 @@ impl DatasetDir {
     }
 }
 
-/// Complete lines only: a line without its line feed was cut off before anything was handed out, so it is no look.
+/// Complete lines only: what is behind them was cut off before anything was handed out, so it is no look.
 fn read_ledger(path: &Path) -> Result<Vec<LedgerEntry>> {
     if !path.exists() {
         return Ok(vec![]);
@@ -160,6 +160,22 @@ fn read_ledger(path: &Path) -> Result<Vec<LedgerEntry>> {
     bytes[..complete(&bytes)].split_inclusive(|b| *b == b'\n').enumerate().map(parse).collect()
 }
 
+/// How many bytes of a ledger are whole lines. A crash may cut the last line off before its line feed, and a loss of
+/// power may leave zeros in it, where its bytes did not reach the disk in time; JSON has none.
 fn complete(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1)
+    let written = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    bytes[..written].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_never_reached_the_disk_are_not_counted() {
+        for (bytes, n) in [("", 0), ("{}", 0), ("{}\n", 3), ("{}\n{", 3), ("{}\n{\0\0\n", 3), ("\0\0\0\n", 0)]
+        {
+            assert_eq!(complete(bytes.as_bytes()), n, "{bytes:?}");
+        }
+    }
 }

@@ -3,8 +3,12 @@
 #[cfg(test)]
 mod faults;
 mod fs;
+#[cfg(test)]
+mod injected;
 mod ledger;
 mod manifest;
+#[cfg(test)]
+mod power;
 mod read;
 mod tables;
 mod writer;

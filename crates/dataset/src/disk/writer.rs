@@ -187,6 +187,10 @@ impl Writer {
 
     /// Removes what a killed writer left: temporary folders, and generations that were never made current.
     fn clear_leftovers(&self, current: Option<u64>) -> Result<()> {
+        let half_pointer = self.dir.root.join(CURRENT).with_extension("tmp");
+        if half_pointer.symlink_metadata().is_ok() {
+            self.disk().remove_file(&half_pointer)?;
+        }
         for path in fs::list(&self.dir.root.join(GENERATIONS))? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let is_uncommitted = name.parse::<u64>().is_ok_and(|n| current.is_none_or(|c| n > c));
