@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, SampleId};
+use labelloop_core::{AnnotationSet, SampleId, SampleRecord};
 
 use crate::{
     Format, Imported, MediaMode, ReadOptions, Result, Warning, coco, cvat, fiftyone, kitti, label_studio,
@@ -21,8 +21,8 @@ pub struct ConversionReport {
 /// Turns one annotation format into another, reading leniently; media files stay where they are.
 ///
 /// `input` and `out` are files for COCO, CVAT and Label Studio and folders for the others; a YOLO folder may be named by its
-/// `dataset.yaml` as well. Samples go to YOLO's validation part if they come from one of that name, else to its training
-/// part.
+/// `dataset.yaml` as well. Samples go to YOLO's validation or test part if they come from one of that name, else to its
+/// training part.
 ///
 /// ```
 /// use labelloop_formats::{Format, convert};
@@ -69,14 +69,13 @@ fn write(format: Format, out: &Path, set: &AnnotationSet) -> Result<Vec<Warning>
     match format {
         Format::Coco => coco::write(out, set, &coco::WriteOptions::default()),
         Format::Yolo => {
-            let val: std::collections::BTreeSet<&SampleId> = set
-                .samples
-                .iter()
-                .filter(|s| s.extra.get("split").is_some_and(|raw| raw == "\"val\""))
-                .map(|s| &s.id)
-                .collect();
-            let part =
-                |id: &SampleId| Some(if val.contains(id) { yolo::Part::Val } else { yolo::Part::Train });
+            let part_of = |s: &SampleRecord| {
+                let named: String = serde_json::from_str(s.extra.get("split")?).ok()?;
+                yolo::Part::named(&named)
+            };
+            let parts: std::collections::BTreeMap<&SampleId, yolo::Part> =
+                set.samples.iter().filter_map(|s| Some((&s.id, part_of(s)?))).collect();
+            let part = |id: &SampleId| Some(parts.get(id).copied().unwrap_or(yolo::Part::Train));
             yolo::write(out, set, &part, Path::new("."), MediaMode::None)
         }
         Format::Voc => voc::write(out, set),

@@ -14,12 +14,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use labelloop_core::{
-    AnnotationSet, BBox, ClassSchema, ImageSize, LabelledBox, SampleId, SampleRecord, ScoredBox, SliceKind,
+    AnnotationSet, BBox, ClassSchema, ImageSize, LabelledBox, LabelledBy, SampleId, SampleRecord, ScoredBox,
+    SliceKind,
 };
 
 use crate::coco::Detections;
 use crate::json::ObjectText;
-use crate::kept::{keep, kept};
+use crate::kept::{comes_back, keep, kept};
 use crate::loss::{self, Holds, Losses};
 use crate::named::{self, Named};
 use crate::warning::{Notes, invalid};
@@ -35,20 +36,31 @@ const BOX_FIELDS: [(&str, &str); 4] =
     [("source", "manual"), ("occluded", "0"), ("z_order", "0"), ("group_id", "")];
 
 const HOLDS: Holds = Holds {
-    unlabelled_marks: false,
     sizes: true,
-    groups: false,
-    captures: false,
-    areas: false,
-    crowds: false,
-    annotators: false,
-    all_label_fields: false,
-    all_sample_fields: false,
-    all_file_fields: false,
-    label_fields: &["source", "occluded", "z_order", "group_id", "attributes"],
-    sample_fields: &["subset", "task_id"],
-    file_fields: &[],
+    // The file names one person and time for all, see `labelled_by`.
+    labelled_by: true,
+    sample_field: |_, key, raw| IMAGE_FIELDS[1..].contains(&key) && comes_back(raw, xml::as_attribute),
+    label_field: |_, key, raw| match key {
+        "attributes" => attributes(raw).is_some(),
+        key => BOX_FIELDS.iter().any(|(name, default)| {
+            let empty = raw == "\"\"" && !default.is_empty();
+            *name == key && !empty && comes_back(raw, xml::as_attribute)
+        }),
+    },
+    ..Holds::NOTHING
 };
+/// Attribute of an image with the sample's id where its file name does not give it; ours.
+const OUR_ID: &str = "labelloop_id";
+
+/// Attributes of a box by name, where they are texts that come back; at least one.
+fn attributes(raw: &str) -> Option<Vec<(String, String)>> {
+    let object: json::Object<'_> = serde_json::from_str(raw).ok()?;
+    let texts = object.0.into_iter().map(|(name, raw)| {
+        let value: String = serde_json::from_str(raw.get()).ok()?;
+        (xml::as_attribute(&name) == name && xml::as_text(&value) == value).then_some((name, value))
+    });
+    texts.collect::<Option<Vec<_>>>().filter(|texts| !texts.is_empty())
+}
 
 /// Reads a CVAT XML file.
 ///
@@ -70,20 +82,57 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Imported> {
             Err(kind) => notes.note(Some(image.line), kind)?,
         }
     }
+    let people = People::of(&root);
     let names = files::sample_names(images.iter().map(|(_, _, f)| f.as_str()));
     let mut samples = Vec::new();
     for ((image, place, file_name), id) in images.iter().zip(names) {
+        let id = image.attribute(OUR_ID).filter(|id| !id.is_empty()).map_or(id, str::to_owned);
         let boxes = match options.images_without_annotations {
             WithoutAnnotations::Empty => Some(Vec::new()),
             WithoutAnnotations::Unlabelled => None,
         };
         if let Some(mut record) = record(image, place, &id, file_name, &mut notes)? {
             record.boxes = boxes;
+            record.labelled_by = people.of_image(image);
             samples.push((record, labels(image, place, &shared, &mut notes)?));
         }
     }
     let set = named::resolve(path, samples, listed_classes(path, &root)?, options, &mut notes)?;
     Ok(Imported { set, warnings: notes.into_warnings() })
+}
+
+/// Who answered for the pictures: the assignee of the job or task, and when it was last changed.
+struct People {
+    of_all: Option<LabelledBy>,
+    /// Of a project, by the number of the task.
+    by_task: BTreeMap<String, LabelledBy>,
+}
+
+impl People {
+    fn of(root: &Element) -> Self {
+        let meta = root.child("meta");
+        let one = meta.and_then(|m| m.child("job").or_else(|| m.child("task")));
+        let of_all = one.and_then(labelled_by);
+        let tasks = meta.and_then(|m| m.child("project")).and_then(|p| p.child("tasks"));
+        let by_task = tasks
+            .into_iter()
+            .flat_map(|t| &t.children)
+            .filter_map(|task| Some((task.child_text("id")?.to_owned(), labelled_by(task)?)));
+        Self { of_all, by_task: by_task.collect() }
+    }
+
+    fn of_image(&self, image: &Element) -> Option<LabelledBy> {
+        let task = image.attribute("task_id").and_then(|task| self.by_task.get(task));
+        task.or(self.of_all.as_ref()).cloned()
+    }
+}
+
+/// Assignee and last change of a task or job.
+fn labelled_by(task: &Element) -> Option<LabelledBy> {
+    let text = |found: Option<&str>| found.filter(|t| !t.is_empty()).map(Into::into);
+    let annotator = text(task.child("assignee").and_then(|a| a.child_text("username")));
+    let at = text(task.child_text("updated"));
+    (annotator.is_some() || at.is_some()).then_some(LabelledBy { annotator, at })
 }
 
 fn listed_classes(path: &Path, root: &Element) -> Result<Option<ClassSchema>> {
@@ -239,22 +288,53 @@ pub fn write_with(path: &Path, set: &AnnotationSet, options: &WriteOptions<'_>) 
     let mut losses = Losses::of(set, pictures.iter().copied(), &HOLDS);
     losses.add(Lost::PointClouds, set.samples.len() - pictures.len());
     losses.add(Lost::Proposals, proposed.n_left_out);
+    let (words, n_changed) = loss::class_words(&set.schema, xml::as_text)?;
+    losses.add(Lost::ClassNames, n_changed);
+    let as_read = |name: &str| files::safe_relative(&xml::as_attribute(name));
+    losses.add(Lost::FileNames, loss::file_names(pictures.iter().copied(), as_read)?);
+    let changed_id = |s: &&&SampleRecord| xml::as_attribute(s.id.as_str()) != s.id.as_str();
+    losses.add(Lost::SampleIds, pictures.iter().filter(changed_id).count());
+    let by = common_labelled_by(&pictures);
+    let untold = pictures.iter().filter(|s| by.is_none() && s.labelled_by.is_some()).count();
+    losses.add(Lost::LabelledBy, untold);
+    let names: Vec<String> = pictures.iter().filter_map(|s| as_read(&s.file_name)).collect();
+    let derived = files::sample_names(names.iter().map(String::as_str));
 
     let mut text =
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n".to_owned();
     text.push_str("  <meta><task><labels>\n");
-    for name in set.schema.names() {
+    for name in &words {
         // Writing to a text cannot fail, here and below.
         let _ = writeln!(text, "    <label><name>{}</name><type>rectangle</type></label>", escape(name));
     }
-    text.push_str("  </labels></task></meta>\n");
-    for (i, sample) in pictures.into_iter().enumerate() {
+    text.push_str("  </labels>");
+    add_labelled_by(&mut text, by);
+    text.push_str("</task></meta>\n");
+    for (i, (sample, derived)) in pictures.into_iter().zip(&derived).enumerate() {
         let labels = proposed.by_sample.get(&sample.id).or(sample.boxes.as_ref());
-        add_image(&mut text, i, sample, labels.map_or(&[], Vec::as_slice), &set.schema)?;
+        add_image(&mut text, i, sample, labels.map_or(&[], Vec::as_slice), &words, derived)?;
     }
     text.push_str("</annotations>\n");
     files::write_atomic(path, &text)?;
     Ok(losses.into_warnings(path, Format::Cvat))
+}
+
+/// Who answered for all of the pictures alike, where XML can say it.
+fn common_labelled_by<'s>(pictures: &[&'s SampleRecord]) -> Option<&'s LabelledBy> {
+    let first = pictures.first()?.labelled_by.as_ref()?;
+    let held = |text: Option<&str>| text.is_none_or(|t| !t.is_empty() && xml::as_text(t) == t);
+    let alike = pictures.iter().all(|s| s.labelled_by.as_ref() == Some(first));
+    (alike && held(first.annotator.as_deref()) && held(first.at.as_deref())).then_some(first)
+}
+
+fn add_labelled_by(text: &mut String, by: Option<&LabelledBy>) {
+    let Some(by) = by else { return };
+    if let Some(annotator) = &by.annotator {
+        let _ = write!(text, "<assignee><username>{}</username></assignee>", escape(annotator));
+    }
+    if let Some(at) = &by.at {
+        let _ = write!(text, "<updated>{}</updated>", escape(at));
+    }
 }
 
 #[derive(Default)]
@@ -292,47 +372,44 @@ fn add_image(
     number: usize,
     sample: &SampleRecord,
     labels: &[LabelledBox],
-    schema: &ClassSchema,
+    words: &[String],
+    derived: &str,
 ) -> Result<()> {
     let size = sample.size.ok_or_else(|| FormatError::NoSize { sample: sample.id.to_string() })?;
     let _ = write!(text, "  <image id=\"{number}\" name=\"{}\"", escape(&sample.file_name));
+    if sample.id.as_str() != derived {
+        let _ = write!(text, " {OUR_ID}=\"{}\"", escape(sample.id.as_str()));
+    }
+    let extra = HOLDS.sample_extra(sample);
     for key in &IMAGE_FIELDS[1..] {
-        let value = kept(&sample.extra, key, "");
+        let value = kept(&extra, key, "");
         if !value.is_empty() {
             let _ = write!(text, " {key}=\"{}\"", escape(&value));
         }
     }
     let _ = writeln!(text, " width=\"{}\" height=\"{}\">", size.width(), size.height());
     for label in labels {
-        add_box(text, sample.id.as_str(), label, schema)?;
+        add_box(text, label, words);
     }
     text.push_str("  </image>\n");
     Ok(())
 }
 
-fn add_box(text: &mut String, id: &str, label: &LabelledBox, schema: &ClassSchema) -> Result<()> {
+fn add_box(text: &mut String, label: &LabelledBox, words: &[String]) {
     let [left, top, right, bottom] = label.bbox.to_corners();
-    let _ = write!(text, "    <box label=\"{}\"", escape(schema.name(label.class).unwrap_or_default()));
+    let extra = HOLDS.label_extra(label);
+    let _ = write!(text, "    <box label=\"{}\"", escape(&words[label.class.as_usize()]));
     for (key, default) in BOX_FIELDS {
-        let value = kept(&label.extra, key, default);
+        let value = kept(&extra, key, default);
         if !value.is_empty() {
             let _ = write!(text, " {key}=\"{}\"", escape(&value));
         }
     }
     let _ = write!(text, " xtl=\"{left}\" ytl=\"{top}\" xbr=\"{right}\" ybr=\"{bottom}\">");
-    let attributes: BTreeMap<String, String> = match label.extra.get("attributes") {
-        Some(raw) => serde_json::from_str(raw).map_err(|e| FormatError::InvalidExtra {
-            place: id.to_owned(),
-            key: "attributes".to_owned(),
-            reason: e.to_string(),
-        })?,
-        None => BTreeMap::new(),
-    };
-    for (name, value) in &attributes {
+    for (name, value) in extra.get("attributes").and_then(|raw| attributes(raw)).iter().flatten() {
         let _ = write!(text, "<attribute name=\"{}\">{}</attribute>", escape(name), escape(value));
     }
     text.push_str("</box>\n");
-    Ok(())
 }
 
 /// The schema as CVAT's label constructor takes it: the JSON of its "Raw" tab, rectangles with the classes in order.

@@ -165,10 +165,14 @@ pub(crate) fn sample_names<'n>(file_names: impl Iterator<Item = &'n str> + Clone
     file_names.map(|name| Some(stem(name)).filter(unique).unwrap_or(name).to_owned()).collect()
 }
 
-/// The path of a sample's own file in an export, `<id>.<ending>`.
+/// The path of a sample's own file in an export, `<id>.<ending>`. Ids that would be read back as others are refused: `a//b`
+/// and `a/./b` are the file of `a/b`.
 pub(crate) fn named_after(id: &str, ending: &str) -> Result<String> {
-    let name = safe_relative(id).ok_or_else(|| FormatError::UnsafeName { name: id.to_owned() })?;
-    Ok(format!("{name}.{ending}"))
+    let plain = |part: &str| !part.is_empty() && part != ".";
+    match safe_relative(id) {
+        Some(name) if name == id && name.split('/').all(plain) => Ok(format!("{name}.{ending}")),
+        _ => Err(FormatError::UnsafeName { name: id.to_owned() }),
+    }
 }
 
 /// Copies or links a media file to its place in an export, or does nothing.

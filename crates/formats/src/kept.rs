@@ -18,6 +18,11 @@ pub(crate) fn kept(extra: &Extra, key: &str, default: &str) -> String {
     extra.get(key).and_then(|raw| json::scalar_text(raw)).unwrap_or_else(|| default.to_owned())
 }
 
+/// Whether a field's text can be written where the reader gives back `as_read` of it.
+pub(crate) fn comes_back(raw: &str, as_read: impl Fn(&str) -> String) -> bool {
+    json::scalar_text(raw).is_some_and(|text| as_read(&text) == text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

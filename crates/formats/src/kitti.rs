@@ -34,7 +34,7 @@ use labelloop_core::{AnnotationSet, BBox, ClassSchema, Extra, ImageSize, SampleR
 use serde::de::DeserializeOwned;
 
 use crate::files::{self, StagedFolder};
-use crate::loss::Holds;
+use crate::loss::{self, Holds};
 use crate::named::{self, Named};
 use crate::voc::labelled_pictures;
 use crate::warning::{Notes, invalid};
@@ -61,18 +61,20 @@ const N_BEFORE_BOX: usize = 3;
 const HOLDS: Holds = Holds {
     unlabelled_marks: true,
     sizes: true,
-    groups: false,
-    captures: false,
-    areas: false,
-    crowds: false,
-    annotators: false,
-    all_label_fields: false,
-    all_sample_fields: false,
-    all_file_fields: false,
-    label_fields: &["truncated", "occluded", "alpha", "dimensions", "location", "rotation_y", "score"],
-    sample_fields: &["dont_care"],
-    file_fields: &[],
+    sample_field: |_, key, raw| key == "dont_care" && serde_json::from_str::<Vec<[f64; 4]>>(raw).is_ok(),
+    label_field: |_, key, raw| is_column(key, raw),
+    ..Holds::NOTHING
 };
+
+/// Whether a field of a label is one of KITTI's columns.
+fn is_column(key: &str, raw: &str) -> bool {
+    let width = FIELDS.iter().find(|(name, ..)| *name == key).map(|(_, width, _)| *width);
+    match width {
+        Some(1) => serde_json::from_str::<f64>(raw).is_ok(),
+        Some(_) => serde_json::from_str::<[f64; 3]>(raw).is_ok(),
+        None => key == "score" && serde_json::from_str::<f64>(raw).is_ok(),
+    }
+}
 
 /// Reads a folder with `label_2`, or a folder of label files, in order of their names.
 ///
@@ -113,9 +115,9 @@ fn read_classes(dir: &Path) -> Result<Option<ClassSchema>> {
 /// File name and size by sample id.
 fn images(dir: &Path, notes: &mut Notes) -> Result<BTreeMap<String, (String, Option<ImageSize>)>> {
     let listed = sizes::read(dir, notes)?;
-    let by_id = |(file, size): (String, ImageSize)| {
+    let by_id = |(file, listed): (String, sizes::Listed)| {
         let id = files::stem(file.strip_prefix("image_2/").unwrap_or(&file)).to_owned();
-        (id, (file, Some(size)))
+        (id, (listed.file_name(dir, &file), Some(listed.size)))
     };
     let mut images: BTreeMap<_, _> = listed.into_iter().map(by_id).collect();
     let folder = dir.join("image_2");
@@ -210,17 +212,25 @@ fn label(line: &str, path: &Rc<PathBuf>, number: usize) -> Result<Named, Warning
 /// [`FormatError::ClassOutOfRange`] and [`FormatError::DuplicateSample`].
 pub fn write(dir: &Path, set: &AnnotationSet) -> Result<Vec<Warning>> {
     let (labelled, mut losses) = labelled_pictures(dir, set, &HOLDS)?;
-    let words = class_words(&set.schema)?;
-    losses.add(Lost::ClassNames, words.iter().zip(set.schema.names()).filter(|(w, n)| w != n).count());
+    let (words, n_changed) = class_words(&set.schema)?;
+    losses.add(Lost::ClassNames, n_changed);
     let folder = StagedFolder::new(dir)?;
     let mut listed = String::new();
     for sample in labelled {
         let id = sample.id.as_str();
         folder.write(&format!("label_2/{}", files::named_after(id, "txt")?), &label_text(sample, &words)?)?;
-        if let Some(size) = sample.size {
-            let ending = files::ending(&sample.file_name).unwrap_or("png");
-            sizes::add(&mut listed, &format!("image_2/{}", files::named_after(id, ending)?), size);
-        }
+        let original = files::safe_relative(&sample.file_name)
+            .ok_or_else(|| FormatError::UnsafeName { name: sample.file_name.clone() })?;
+        let ending = files::ending(&original).unwrap_or("png");
+        let renamed = match sample.size {
+            Some(size) => {
+                let image = format!("image_2/{}", files::named_after(id, ending)?);
+                sizes::add(&mut listed, &image, size, &original);
+                original != sample.file_name
+            }
+            None => sample.file_name != format!("image_2/{}", files::named_after(id, "png")?),
+        };
+        losses.add(Lost::FileNames, usize::from(renamed));
     }
     folder.write(sizes::SIZES, &listed)?;
     folder.write(CLASSES, &format!("{}\n", words.join("\n")))?;
@@ -228,26 +238,23 @@ pub fn write(dir: &Path, set: &AnnotationSet) -> Result<Vec<Warning>> {
     Ok(losses.into_warnings(dir, Format::Kitti))
 }
 
-fn class_words(schema: &ClassSchema) -> Result<Vec<String>> {
-    let mut words: Vec<String> = Vec::new();
-    for (i, name) in schema.names().iter().enumerate() {
-        let word: String = name.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
-        if let Some(first) = words.iter().position(|w| *w == word) {
-            let (first, second) = (schema.names()[first].clone(), schema.names()[i].clone());
-            return Err(FormatError::NameClash { first, second, written: word });
-        }
-        words.push(word);
-    }
-    Ok(words)
+/// Class names as single words, none of which is that of ignored regions.
+fn class_words(schema: &ClassSchema) -> Result<(Vec<String>, usize)> {
+    let plain = |c: char| if c.is_whitespace() || c == '\u{feff}' { '_' } else { c };
+    loss::class_words(schema, |name| match name {
+        DONT_CARE => format!("{DONT_CARE}_"),
+        name => name.chars().map(plain).collect(),
+    })
 }
 
 fn label_text(sample: &SampleRecord, words: &[String]) -> Result<String> {
     let mut text = String::new();
     let id = sample.id.as_str();
     for label in sample.boxes.iter().flatten() {
-        add_line(&mut text, id, &words[label.class.as_usize()], &label.bbox.to_corners(), &label.extra)?;
+        let fields = HOLDS.label_extra(label);
+        add_line(&mut text, id, &words[label.class.as_usize()], &label.bbox.to_corners(), &fields)?;
     }
-    let ignored: Vec<[f64; 4]> = field(id, &sample.extra, "dont_care")?.unwrap_or_default();
+    let ignored: Vec<[f64; 4]> = field(id, &HOLDS.sample_extra(sample), "dont_care")?.unwrap_or_default();
     for corners in ignored {
         add_line(&mut text, id, DONT_CARE, &corners, &Extra::new())?;
     }

@@ -15,6 +15,7 @@ mod loss;
 mod named;
 pub mod nuscenes;
 mod options;
+mod people;
 mod sizes;
 pub mod voc;
 mod warning;

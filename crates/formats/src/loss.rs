@@ -2,7 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, Extra, SampleId, SampleRecord, ScoredBox, SliceKind};
+use labelloop_core::{
+    AnnotationSet, ClassSchema, CoreError, Extra, LabelledBox, SampleId, SampleRecord, ScoredBox, SliceKind,
+};
 
 use crate::coco::Detections;
 use crate::{Format, FormatError, Result, Warning, WarningKind};
@@ -41,6 +43,12 @@ pub enum Lost {
     Ids,
     /// Class names that had to be rewritten.
     ClassNames,
+    /// File names that had to be rewritten.
+    FileNames,
+    /// Ids of samples that the format's own names stand for.
+    SampleIds,
+    /// Who answered for a sample, and when.
+    LabelledBy,
     /// Boxes of pictures that the format has no labels for: KITTI's right ones.
     Boxes,
     /// Slices of a capture that the format has no place for.
@@ -49,6 +57,8 @@ pub enum Lost {
     Tilts,
     /// Proposals of a model for samples that have labels already.
     Proposals,
+    /// Lists of proposals that a source had, in place of which new ones were written.
+    OlderProposals,
 }
 
 impl fmt::Display for Lost {
@@ -69,16 +79,20 @@ impl fmt::Display for Lost {
             Lost::FileFields => "extra fields of the file",
             Lost::Ids => "ids",
             Lost::ClassNames => "class names as they are",
+            Lost::FileNames => "file names as they are",
+            Lost::SampleIds => "sample ids",
+            Lost::LabelledBy => "records of who labelled and when",
             Lost::Boxes => "boxes of pictures without a label file",
             Lost::Slices => "slices",
             Lost::Tilts => "tilts of cuboids",
+            Lost::OlderProposals => "older lists of proposals",
             Lost::Proposals => "proposals for labelled samples",
         })
     }
 }
 
 /// What one format can hold beyond classes and boxes; everything else is counted.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Holds {
     pub(crate) unlabelled_marks: bool,
     pub(crate) sizes: bool,
@@ -87,32 +101,79 @@ pub(crate) struct Holds {
     pub(crate) areas: bool,
     pub(crate) crowds: bool,
     pub(crate) annotators: bool,
-    pub(crate) all_label_fields: bool,
-    pub(crate) all_sample_fields: bool,
-    pub(crate) all_file_fields: bool,
-    pub(crate) label_fields: &'static [&'static str],
-    pub(crate) sample_fields: &'static [&'static str],
-    pub(crate) file_fields: &'static [&'static str],
+    /// Who answered for a sample and when.
+    pub(crate) labelled_by: bool,
+    /// Whether a field of the file comes back: its key and text.
+    pub(crate) file_field: fn(&str, &str) -> bool,
+    /// Whether a field of a sample comes back.
+    pub(crate) sample_field: fn(&SampleRecord, &str, &str) -> bool,
+    /// Whether a field of a label comes back.
+    pub(crate) label_field: fn(&LabelledBox, &str, &str) -> bool,
 }
 
-/// Counts of what was lost, one warning per kind.
+impl Holds {
+    /// Classes and boxes alone.
+    pub(crate) const NOTHING: Self = Self {
+        unlabelled_marks: false,
+        sizes: false,
+        groups: false,
+        captures: false,
+        areas: false,
+        crowds: false,
+        annotators: false,
+        labelled_by: false,
+        file_field: |_, _| false,
+        sample_field: |_, _, _| false,
+        label_field: |_, _, _| false,
+    };
+
+    /// The fields of a sample that are written as they are: a key that the format itself uses is none of them.
+    pub(crate) fn sample_extra(&self, sample: &SampleRecord) -> Extra {
+        kept_fields(&sample.extra, |key, raw| (self.sample_field)(sample, key, raw))
+    }
+
+    /// The fields of a label that are written as they are.
+    pub(crate) fn label_extra(&self, label: &LabelledBox) -> Extra {
+        kept_fields(&label.extra, |key, raw| (self.label_field)(label, key, raw))
+    }
+
+    /// The fields of the file that are written as they are.
+    pub(crate) fn file_extra(&self, set: &AnnotationSet) -> Extra {
+        kept_fields(&set.extra, self.file_field)
+    }
+}
+
+fn kept_fields(extra: &Extra, holds: impl Fn(&str, &str) -> bool) -> Extra {
+    let held = |(key, raw): &(&String, &String)| holds(key, raw);
+    extra.iter().filter(held).map(|(key, raw)| (key.clone(), raw.clone())).collect()
+}
+
+/// Counts of what was lost, one warning per kind, with the names of the fields where it is fields.
 #[derive(Debug, Default)]
-pub(crate) struct Losses(BTreeMap<Lost, usize>);
+pub(crate) struct Losses(BTreeMap<Lost, (usize, BTreeSet<String>)>);
 
 impl Losses {
     pub(crate) fn add(&mut self, what: Lost, count: usize) {
         if 0 < count {
-            *self.0.entry(what).or_default() += count;
+            self.0.entry(what).or_default().0 += count;
+        }
+    }
+
+    fn field(&mut self, what: Lost, name: &str) {
+        let (count, names) = self.0.entry(what).or_default();
+        *count += 1;
+        if !names.contains(name) {
+            names.insert(name.to_owned());
         }
     }
 
     pub(crate) fn into_warnings(self, path: &Path, format: Format) -> Vec<Warning> {
         self.0
             .into_iter()
-            .map(|(what, count)| Warning {
+            .map(|(what, (count, names))| Warning {
                 path: path.to_owned(),
                 line: None,
-                kind: WarningKind::NotCarried { format, what, count },
+                kind: WarningKind::NotCarried { format, what, count, names: names.into_iter().collect() },
             })
             .collect()
     }
@@ -124,45 +185,89 @@ impl Losses {
         holds: &Holds,
     ) -> Self {
         let mut losses = Self::default();
-        losses.add(Lost::FileFields, unheld(&set.extra, holds.all_file_fields, holds.file_fields));
+        for (key, raw) in &set.extra {
+            if !(holds.file_field)(key, raw) {
+                losses.field(Lost::FileFields, key);
+            }
+        }
         for sample in written {
             losses.count(sample, holds);
         }
         losses
     }
 
-    /// Counts what one sample holds beyond what the format can.
+    /// Counts what one sample holds beyond what the format can. The numbers that a source gave its images and labels are
+    /// not counted: they stand for what is written anyway.
     pub(crate) fn count(&mut self, sample: &SampleRecord, holds: &Holds) {
         let id = sample.id.as_str();
         self.add(Lost::Cuboids, sample.cuboids.as_ref().map_or(0, Vec::len));
-        let fields = unheld(&sample.extra, holds.all_sample_fields, holds.sample_fields);
-        self.add(Lost::SampleFields, fields);
+        for (key, raw) in sample.extra.iter().filter(|(key, _)| *key != "id") {
+            if !(holds.sample_field)(sample, key, raw) {
+                self.field(Lost::SampleFields, key);
+            }
+        }
         let mut unless = |held: bool, what: Lost, there: bool| self.add(what, usize::from(!held && there));
         unless(holds.unlabelled_marks, Lost::UnlabelledMarks, sample.boxes.is_none());
         unless(holds.sizes, Lost::Sizes, sample.size.is_some());
         unless(holds.groups, Lost::Groups, sample.group.as_str() != id);
+        unless(holds.labelled_by, Lost::LabelledBy, sample.labelled_by.is_some());
         let lone = sample.capture.as_str() == id && sample.slice == "main";
         unless(holds.captures, Lost::Captures, !lone);
         for label in sample.boxes.iter().flatten() {
-            unless(holds.areas, Lost::Areas, label.area.is_some());
-            unless(holds.crowds, Lost::CrowdMarks, label.is_crowd);
-            unless(holds.annotators, Lost::Annotators, label.annotator.is_some());
+            self.count_label(label, holds);
         }
-        let labels = sample.boxes.iter().flatten();
-        let n_fields = labels.map(|l| unheld(&l.extra, holds.all_label_fields, holds.label_fields)).sum();
-        self.add(Lost::LabelFields, n_fields);
+    }
+
+    fn count_label(&mut self, label: &LabelledBox, holds: &Holds) {
+        let mut unless = |held: bool, what: Lost, there: bool| self.add(what, usize::from(!held && there));
+        unless(holds.areas, Lost::Areas, label.area.is_some());
+        unless(holds.crowds, Lost::CrowdMarks, label.is_crowd);
+        unless(holds.annotators, Lost::Annotators, label.annotator.is_some());
+        for (key, raw) in label.extra.iter().filter(|(key, _)| *key != "id") {
+            if !(holds.label_field)(label, key, raw) {
+                self.field(Lost::LabelFields, key);
+            }
+        }
     }
 }
 
-/// Ids and the text of COCO's category list identify and describe what is written anyway, so they are not counted.
-fn unheld(extra: &Extra, all: bool, known: &[&str]) -> usize {
-    if all {
-        return 0;
+/// File names that a format reads back otherwise, by what it would read; two that become one are refused, and so are names
+/// that no reader takes.
+pub(crate) fn file_names<'s>(
+    written: impl IntoIterator<Item = &'s SampleRecord>,
+    read_back: impl Fn(&str) -> Option<String>,
+) -> Result<usize> {
+    let (mut taken, mut n_changed) = (BTreeMap::new(), 0);
+    for sample in written {
+        let name = read_back(&sample.file_name)
+            .ok_or_else(|| FormatError::UnsafeName { name: sample.file_name.clone() })?;
+        n_changed += usize::from(name != sample.file_name);
+        if let Some(first) = taken.insert(name, &sample.id) {
+            let written = sample.file_name.clone();
+            let (first, second) = (first.to_string(), sample.id.to_string());
+            return Err(FormatError::NameClash { first, second, written });
+        }
     }
-    extra
-        .keys()
-        .filter(|k| !matches!(k.as_str(), "id" | "categories") && !known.contains(&k.as_str()))
-        .count()
+    Ok(n_changed)
+}
+
+/// The classes as a format reads them back, and how many are not what they were; names that would be taken for one another
+/// are refused.
+pub(crate) fn class_words(
+    schema: &ClassSchema,
+    read_back: impl Fn(&str) -> String,
+) -> Result<(Vec<String>, usize)> {
+    let words: Vec<String> = schema.names().iter().map(|name| read_back(name)).collect();
+    let n_changed = words.iter().zip(schema.names()).filter(|(word, name)| word != name).count();
+    if let Err(CoreError::NearDuplicateClass { first, second }) = ClassSchema::new(words.clone()) {
+        let name_of = |word: &String| words.iter().position(|w| w == word).map(|i| schema.names()[i].clone());
+        let last_of =
+            |word: &String| words.iter().rposition(|w| w == word).map(|i| schema.names()[i].clone());
+        let (first, second) =
+            (name_of(&first).unwrap_or_default(), (last_of(&second).unwrap_or_default(), second));
+        return Err(FormatError::NameClash { first, second: second.0, written: second.1 });
+    }
+    Ok((words, n_changed))
 }
 
 /// Refuses a set that contradicts itself: a class number without a name, a sample twice.

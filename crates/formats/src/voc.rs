@@ -17,7 +17,7 @@ use std::rc::Rc;
 use labelloop_core::{AnnotationSet, BBox, ClassSchema, ImageSize, LabelledBox, SampleRecord, SliceKind};
 
 use crate::files::{self, StagedFolder};
-use crate::kept::{keep, kept};
+use crate::kept::{comes_back, keep, kept};
 use crate::loss::{self, Holds, Losses};
 use crate::named::{self, Named};
 use crate::warning::{Notes, invalid};
@@ -31,17 +31,14 @@ const LABEL_FIELDS: [(&str, &str); 4] =
 const HOLDS: Holds = Holds {
     unlabelled_marks: true,
     sizes: true,
-    groups: false,
-    captures: false,
-    areas: false,
-    crowds: false,
-    annotators: false,
-    all_label_fields: false,
-    all_sample_fields: false,
-    all_file_fields: false,
-    label_fields: &["pose", "truncated", "difficult", "occluded"],
-    sample_fields: &["folder", "path", "segmented", "depth"],
-    file_fields: &[],
+    sample_field: |_, key, raw| {
+        let known = key == "depth" || SAMPLE_FIELDS.iter().any(|(name, _)| *name == key);
+        known && comes_back(raw, xml::as_text)
+    },
+    label_field: |_, key, raw| {
+        LABEL_FIELDS.iter().any(|(name, _)| *name == key) && comes_back(raw, xml::as_text)
+    },
+    ..Holds::NOTHING
 };
 
 /// Reads a folder with `Annotations`, or a folder of XML files, in order of their names.
@@ -181,14 +178,24 @@ fn object(
 /// [`FormatError::Occupied`], [`FormatError::NothingToWrite`], [`FormatError::NoSize`], [`FormatError::UnsafeName`],
 /// [`FormatError::Io`], [`FormatError::ClassOutOfRange`] and [`FormatError::DuplicateSample`].
 pub fn write(dir: &Path, set: &AnnotationSet) -> Result<Vec<Warning>> {
-    let (labelled, losses) = labelled_pictures(dir, set, &HOLDS)?;
+    let (labelled, mut losses) = labelled_pictures(dir, set, &HOLDS)?;
+    // A line of the list of classes that begins with the sign is a comment.
+    let as_read = |name: &str| match xml::as_text(name) {
+        name if name.starts_with('#') => name.replacen('#', "_", 1),
+        name => name,
+    };
+    let (words, n_changed) = loss::class_words(&set.schema, as_read)?;
+    losses.add(Lost::ClassNames, n_changed);
     let folder = StagedFolder::new(dir)?;
     for sample in labelled {
         let file = format!("Annotations/{}", files::named_after(sample.id.as_str(), "xml")?);
-        folder.write(&file, &annotation(sample, &set.schema)?)?;
+        let file_name = files::safe_relative(&xml::as_text(&sample.file_name))
+            .ok_or_else(|| FormatError::UnsafeName { name: sample.file_name.clone() })?;
+        losses.add(Lost::FileNames, usize::from(file_name != sample.file_name));
+        folder.write(&file, &annotation(sample, &words)?)?;
     }
     let mut map = "# label:color_rgb:parts:actions\n".to_owned();
-    for name in set.schema.names() {
+    for name in &words {
         let _ = writeln!(map, "{name}:::");
     }
     folder.write("labelmap.txt", &map)?;
@@ -215,11 +222,12 @@ pub(crate) fn labelled_pictures<'s>(
     Ok((labelled, losses))
 }
 
-fn annotation(sample: &SampleRecord, schema: &ClassSchema) -> Result<String> {
+fn annotation(sample: &SampleRecord, words: &[String]) -> Result<String> {
     let size = sample.size.ok_or_else(|| FormatError::NoSize { sample: sample.id.to_string() })?;
+    let extra = HOLDS.sample_extra(sample);
     let mut text = "<annotation>\n".to_owned();
     for (key, default) in &SAMPLE_FIELDS[..2] {
-        let value = kept(&sample.extra, key, default);
+        let value = kept(&extra, key, default);
         if !value.is_empty() {
             // Writing to a text cannot fail, here and below.
             let _ = writeln!(text, "  <{key}>{}</{key}>", escape(&value));
@@ -231,21 +239,22 @@ fn annotation(sample: &SampleRecord, schema: &ClassSchema) -> Result<String> {
         "  <size><width>{}</width><height>{}</height><depth>{}</depth></size>",
         size.width(),
         size.height(),
-        escape(&kept(&sample.extra, "depth", "3"))
+        escape(&kept(&extra, "depth", "3"))
     );
-    let _ = writeln!(text, "  <segmented>{}</segmented>", escape(&kept(&sample.extra, "segmented", "0")));
+    let _ = writeln!(text, "  <segmented>{}</segmented>", escape(&kept(&extra, "segmented", "0")));
     for label in sample.boxes.iter().flatten() {
-        add_object(&mut text, label, schema);
+        add_object(&mut text, label, words);
     }
     text.push_str("</annotation>\n");
     Ok(text)
 }
 
-fn add_object(text: &mut String, label: &LabelledBox, schema: &ClassSchema) {
-    let name = schema.name(label.class).unwrap_or_default();
+fn add_object(text: &mut String, label: &LabelledBox, words: &[String]) {
+    let name = &words[label.class.as_usize()];
+    let extra = HOLDS.label_extra(label);
     let _ = writeln!(text, "  <object>\n    <name>{}</name>", escape(name));
     for (key, default) in LABEL_FIELDS {
-        let _ = writeln!(text, "    <{key}>{}</{key}>", escape(&kept(&label.extra, key, default)));
+        let _ = writeln!(text, "    <{key}>{}</{key}>", escape(&kept(&extra, key, default)));
     }
     let [left, top, right, bottom] = label.bbox.to_corners();
     let _ = writeln!(

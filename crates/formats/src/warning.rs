@@ -165,6 +165,8 @@ pub enum WarningKind {
         what: Lost,
         /// How many.
         count: usize,
+        /// Names of the fields, sorted, where it is fields.
+        names: Vec<String>,
     },
 }
 
@@ -207,8 +209,9 @@ impl fmt::Display for WarningKind {
             Self::NotRead { what, count } => {
                 write!(f, "{count} of {what} not read: our records cannot hold them")
             }
-            Self::NotCarried { format, what, count } => {
-                write!(f, "{count} {what} not written: {format} cannot hold them")
+            Self::NotCarried { format, what, count, names } => {
+                write!(f, "{count} {what} not written: {format} cannot hold them")?;
+                if names.is_empty() { Ok(()) } else { write!(f, " ({})", names.join(", ")) }
             }
         }
     }

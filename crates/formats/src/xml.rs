@@ -172,6 +172,21 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// What a reader gets of a text that was escaped into an attribute.
+pub(crate) fn as_attribute(text: &str) -> String {
+    let held = |c| match c {
+        '\n' | '\r' | '\t' => c,
+        '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(held).collect()
+}
+
+/// What a reader gets of a text that was escaped into an element: without white space around it.
+pub(crate) fn as_text(text: &str) -> String {
+    as_attribute(text).trim().to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,5 +231,10 @@ mod tests {
         assert_eq!(root.attribute("x"), Some(text));
         assert_eq!(root.text(), format!(".{text}."));
         assert_eq!(escape("\0"), "\u{fffd}");
+        for text in ["a<b>&\"'\n\t\r ü", " a\u{ffff}\u{1}\u{a0} "] {
+            let root = parse(&format!("<a x=\"{0}\">{0}</a>", escape(text))).unwrap();
+            assert_eq!(root.attribute("x").unwrap(), as_attribute(text));
+            assert_eq!(root.text(), as_text(text));
+        }
     }
 }

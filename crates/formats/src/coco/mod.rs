@@ -5,6 +5,8 @@
 //! | image `file_name` | `file_name`; without its ending the sample's id, see [`read`] |
 //! | image `id`, annotation `id` | kept in `extra["id"]`, written back, and in [`CocoDataset::image_ids`] |
 //! | image `group`, `capture`, `slice` | the record's fields of those names |
+//! | image `labelloop_id` | the sample's id where the file name does not give it; ours |
+//! | image `labelled_by`, `labelled_at` | `labelled_by`; ours |
 //! | image `labelled: false` | `boxes: None`; ours, other programs ignore it |
 //! | annotation `bbox`, `area`, `iscrowd` | `bbox`, `area` (`None` where it is that of the box), `is_crowd` |
 //! | annotation `annotator` | `annotator`; ours |
@@ -54,6 +56,9 @@ pub use rows::{CocoRows, detection_rows_from_slice, read_detection_rows, read_ro
 pub use write::write;
 
 use crate::{Result, Strictness, Warning, WithoutAnnotations};
+
+/// Field of an image with the sample's id where its file name does not give it; ours.
+const OUR_ID: &str = "labelloop_id";
 
 /// An image's id in a COCO file: a whole number nearly always, a text in some.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

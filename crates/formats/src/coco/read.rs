@@ -8,10 +8,10 @@ use labelloop_core::{
 
 use super::ids::CATEGORIES;
 use super::write::id_text;
-use super::{CocoDataset, CocoId, ReadOptions};
+use super::{CocoDataset, CocoId, OUR_ID, ReadOptions};
 use crate::json::{self, Object, Record, Source};
 use crate::warning::Notes;
-use crate::{FormatError, Result, WarningKind, WithoutAnnotations, files};
+use crate::{FormatError, Result, WarningKind, WithoutAnnotations, files, people};
 
 /// Reads a COCO instances file.
 ///
@@ -119,8 +119,15 @@ impl<'a> Reader<'_, 'a> {
         }
         let names = files::sample_names(named.iter().map(|(_, _, file_name)| file_name.as_str()));
         let mut images = Images { samples: Vec::new(), ids: Vec::new(), skipped };
-        for ((record, id, file_name), name) in named.into_iter().zip(names) {
+        let mut taken = BTreeSet::new();
+        for ((mut record, id, file_name), name) in named.into_iter().zip(names) {
             let (line, place) = (record.line, record.place.clone());
+            let name = people::take_text(&mut record.fields, OUR_ID).unwrap_or(name);
+            if !taken.insert(name.clone()) {
+                images.skipped.insert(id);
+                self.notes.note(Some(line), WarningKind::DuplicateId { place, id: name })?;
+                continue;
+            }
             match self.sample(record, &name, file_name)? {
                 Ok(mut sample) => {
                     sample.extra.insert("id".to_owned(), id_text(&id));
@@ -160,6 +167,7 @@ impl<'a> Reader<'_, 'a> {
             WithoutAnnotations::Empty => true,
             WithoutAnnotations::Unlabelled => false,
         });
+        let labelled_by = people::take(&mut record.fields);
         let build = || {
             Ok(SampleRecord {
                 id: SampleId::new(name)?,
@@ -171,7 +179,7 @@ impl<'a> Reader<'_, 'a> {
                 size,
                 boxes: looked_at.then(Vec::new),
                 cuboids: None,
-                labelled_by: None,
+                labelled_by,
                 extra: record.fields.into_extra(),
             })
         };
@@ -300,7 +308,7 @@ fn annotation(
         bbox,
         area: area.filter(|a| *a != bbox.area()),
         is_crowd: crowd_of(&mut record)?,
-        annotator: record.optional("annotator", "a text")?,
+        annotator: people::take_text(&mut record.fields, "annotator"),
         extra: record.fields.into_extra(),
     };
     Ok(Some((at, label)))

@@ -1,14 +1,14 @@
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, LabelledBox, SampleRecord, SliceKind};
+use labelloop_core::{AnnotationSet, LabelledBox, LabelledBy, SampleRecord, SliceKind};
 
 use super::ids::{AnnotationIds, CATEGORIES, Categories, image_ids};
-use super::{CocoId, WriteOptions};
+use super::{CocoId, OUR_ID, WriteOptions};
 use crate::json::{self, ObjectText};
 use crate::loss::{self, Holds, Losses};
-use crate::{Format, Lost, Result, Warning, files};
+use crate::{Format, Lost, Result, Warning, files, people};
 
-const HOLDS: Holds = Holds {
+pub(super) const HOLDS: Holds = Holds {
     unlabelled_marks: true,
     sizes: true,
     groups: true,
@@ -16,13 +16,42 @@ const HOLDS: Holds = Holds {
     areas: true,
     crowds: true,
     annotators: true,
-    all_label_fields: true,
-    all_sample_fields: true,
-    all_file_fields: true,
-    label_fields: &[],
-    sample_fields: &[],
-    file_fields: &[],
+    labelled_by: true,
+    file_field: |key, _| !matches!(key, "images" | "annotations"),
+    sample_field: holds_sample_field,
+    label_field: |label, key, raw| match key {
+        "image_id" | "category_id" | "bbox" | "area" | "iscrowd" => false,
+        "annotator" => people::is_foreign(raw, label.annotator.is_some()),
+        _ => true,
+    },
 };
+
+/// A field that is called like one of ours comes back where a reader can tell it from ours.
+fn holds_sample_field(sample: &SampleRecord, key: &str, raw: &str) -> bool {
+    let own = sample.id.as_str();
+    match key {
+        "file_name" | "width" | "height" | OUR_ID => false,
+        "labelled" => sample.boxes.is_some() && !matches!(raw, "true" | "false"),
+        "group" => stays(raw, sample.group.as_str(), own),
+        "capture" => stays(raw, sample.capture.as_str(), own),
+        "slice" => stays(raw, &sample.slice, "main"),
+        people::BY => people::is_foreign(raw, by(sample, |b| b.annotator.is_some())),
+        people::AT => people::is_foreign(raw, by(sample, |b| b.at.is_some())),
+        _ => true,
+    }
+}
+
+/// A number that names the group stays a number; what names nothing stays where there is nothing to name.
+fn stays(raw: &str, value: &str, default: &str) -> bool {
+    match json::scalar_text(raw).filter(|text| !text.is_empty()) {
+        Some(text) => text == value && json::quoted(&text) != raw,
+        None => value == default,
+    }
+}
+
+fn by(sample: &SampleRecord, has: impl Fn(&LabelledBy) -> bool) -> bool {
+    sample.labelled_by.as_ref().is_some_and(has)
+}
 
 /// Writes a set as a COCO instances file, in one step: a reader sees the old file or the new one.
 ///
@@ -41,6 +70,7 @@ pub fn write(path: &Path, set: &AnnotationSet, options: &WriteOptions) -> Result
     loss::check(set)?;
     let pictures: Vec<&SampleRecord> = set.samples.iter().filter(|s| s.kind == SliceKind::Image).collect();
     let mut losses = Losses::of(set, pictures.iter().copied(), &HOLDS);
+    losses.add(Lost::FileNames, loss::file_names(pictures.iter().copied(), files::safe_relative)?);
     losses.add(Lost::PointClouds, set.samples.len() - pictures.len());
 
     let categories = Categories::of(set);
@@ -50,15 +80,18 @@ pub fn write(path: &Path, set: &AnnotationSet, options: &WriteOptions) -> Result
         pictures.into_iter().filter_map(|s| ids.get(&s.id).map(|id| (id, s))).collect();
     pictures.sort_unstable_by_key(|(id, _)| *id);
 
+    let names: Vec<String> =
+        pictures.iter().filter_map(|(_, s)| files::safe_relative(&s.file_name)).collect();
+    let derived = files::sample_names(names.iter().map(String::as_str));
     let mut images = Vec::with_capacity(pictures.len());
-    for (id, sample) in &pictures {
-        images.push(image_text(id, sample, options)?);
+    for ((id, sample), derived) in pictures.iter().zip(&derived) {
+        images.push(image_text(id, sample, derived, options)?);
     }
     let (annotations, n_lost) = annotation_texts(&pictures, &categories)?;
     losses.add(Lost::Ids, n_lost);
 
     let mut top = ObjectText::new();
-    top.extra("top level", &set.extra, &["images", "annotations", CATEGORIES])?;
+    top.extra("top level", &HOLDS.file_extra(set), &[CATEGORIES])?;
     top.raw("images", &json::lines(&images));
     top.raw("annotations", &json::lines(&annotations));
     top.raw(CATEGORIES, &json::lines(&category_texts(set, &categories)?));
@@ -75,13 +108,16 @@ pub(super) fn id_text(id: &CocoId) -> String {
     }
 }
 
-fn image_text(id: &CocoId, sample: &SampleRecord, options: &WriteOptions) -> Result<String> {
+fn image_text(id: &CocoId, sample: &SampleRecord, derived: &str, options: &WriteOptions) -> Result<String> {
     let mut text = ObjectText::new();
     text.raw("id", &id_text(id)).string("file_name", &sample.file_name);
     if let Some(size) = sample.size {
         text.raw("width", &size.width().to_string()).raw("height", &size.height().to_string());
     }
     let own = sample.id.as_str();
+    if own != derived {
+        text.string(OUR_ID, own);
+    }
     let named = [
         (options.group_key.as_str(), sample.group.as_str(), own),
         ("capture", sample.capture.as_str(), own),
@@ -97,7 +133,8 @@ fn image_text(id: &CocoId, sample: &SampleRecord, options: &WriteOptions) -> Res
     if sample.boxes.is_none() {
         text.raw("labelled", "false");
     }
-    text.extra(own, &sample.extra, &["id", "file_name", "width", "height"])?;
+    people::put(&mut text, sample.labelled_by.as_ref());
+    text.extra(own, &HOLDS.sample_extra(sample), &["id"])?;
     Ok(text.finish())
 }
 
@@ -139,7 +176,7 @@ fn annotation_text(
     if let Some(annotator) = &label.annotator {
         text.string("annotator", annotator);
     }
-    text.extra(sample.id.as_str(), &label.extra, &["id"])?;
+    text.extra(sample.id.as_str(), &HOLDS.label_extra(label), &["id"])?;
     Ok(text.finish())
 }
 

@@ -6,6 +6,7 @@
 //! | `metadata.width`, `height` | `size`; without them the header of the image |
 //! | `group` (id and name) | `capture` and `slice` |
 //! | `split_group`, `sample_id` | `group`, `id`; ours |
+//! | `labelled_by`, `labelled_at` | `labelled_by`; ours |
 //! | `ground_truth` null / empty | `boxes: None` / `Some` and empty |
 //! | detection `bounding_box` in shares, `iscrowd`, `area`, `annotator` | the label's fields |
 //! | other fields of a detection, `attributes` and `tags` where not empty | `extra` of the label |

@@ -10,7 +10,7 @@ use super::LABELS;
 use crate::json::{self, Object, Record, Source};
 use crate::named::{self, Named};
 use crate::warning::Notes;
-use crate::{FormatError, Imported, ReadOptions, Result, WarningKind, files};
+use crate::{FormatError, Imported, ReadOptions, Result, WarningKind, files, people};
 
 /// Reads a folder with `samples.json` and, where it is there, `metadata.json`, in the order of the samples.
 ///
@@ -139,6 +139,7 @@ impl<'a> Reader<'_, 'a> {
         let id = text("sample_id").unwrap_or_else(|| name.to_owned());
         let split_group = text("split_group");
         let rig = group(&mut record.fields);
+        let labelled_by = people::take(&mut record.fields);
         let detections = record.fields.take(&self.field);
         let place = format!("{}.{}.detections", record.place, self.field);
         let labels = match detections.map(|raw| self.source.parse::<Object<'a>>(raw.get())).transpose()? {
@@ -163,7 +164,7 @@ impl<'a> Reader<'_, 'a> {
                 size,
                 boxes: labels.is_some().then(Vec::new),
                 cuboids: None,
-                labelled_by: None,
+                labelled_by,
                 extra: record.fields.into_extra(),
             })
         };
@@ -178,19 +179,11 @@ impl<'a> Reader<'_, 'a> {
 
     /// The stated size, else that of the image's header. `metadata` stays where it says more than the size.
     fn size(&self, fields: &mut Object<'a>, file_name: &str) -> Result<Option<ImageSize>> {
-        if let Some(raw) = fields.0.get("metadata").copied()
-            && let Ok(mut metadata) = serde_json::from_str::<Object<'_>>(raw.get())
-        {
-            let mut side =
-                |key| metadata.take(key).and_then(|raw| serde_json::from_str::<u32>(raw.get()).ok());
-            if let Some(size) = side("width").zip(side("height")).and_then(|(w, h)| ImageSize::new(w, h).ok())
-            {
-                drop_default(&mut metadata, "_cls", "\"ImageMetadata\"");
-                if metadata.0.is_empty() {
-                    fields.take("metadata");
-                }
-                return Ok(Some(size));
+        if let Some((size, says_more)) = fields.0.get("metadata").and_then(|raw| size_in(raw.get())) {
+            if !says_more {
+                fields.take("metadata");
             }
+            return Ok(Some(size));
         }
         let path = self.dir.join(file_name);
         if path.is_file() { files::image_size(&path) } else { Ok(None) }
@@ -214,6 +207,24 @@ impl<'a> Reader<'_, 'a> {
     }
 }
 
+/// The size that `metadata` states, and whether it says more than that.
+fn size_in(metadata: &str) -> Option<(ImageSize, bool)> {
+    let mut metadata: Object<'_> = serde_json::from_str(metadata).ok()?;
+    let mut side = |key| serde_json::from_str::<u32>(metadata.take(key)?.get()).ok();
+    let size = side("width").zip(side("height")).and_then(|(w, h)| ImageSize::new(w, h).ok())?;
+    drop_default(&mut metadata, "_cls", "\"ImageMetadata\"");
+    Some((size, !metadata.0.is_empty()))
+}
+
+/// What a field `metadata` that is left in place says of the size; nothing where it would not be left.
+pub(super) fn size_and_more(metadata: &str) -> Option<Option<ImageSize>> {
+    match size_in(metadata) {
+        Some((size, true)) => Some(Some(size)),
+        Some((_, false)) => None,
+        None => Some(None).filter(|_| metadata != "null"),
+    }
+}
+
 fn drop_default(fields: &mut Object<'_>, key: &str, default: &str) {
     if fields.0.get(key).is_some_and(|raw| raw.get() == default) {
         fields.0.remove(key);
@@ -222,7 +233,13 @@ fn drop_default(fields: &mut Object<'_>, key: &str, default: &str) {
 
 /// Id and slice of FiftyOne's group; its id is a text or `{"$oid": text}`. What holds more than that stays.
 fn group(fields: &mut Object<'_>) -> Option<(String, String)> {
-    let mut object: Object<'_> = serde_json::from_str(fields.0.get("group")?.get()).ok()?;
+    let found = group_of(fields.0.get("group")?.get())?;
+    fields.take("group");
+    Some(found)
+}
+
+pub(super) fn group_of(raw: &str) -> Option<(String, String)> {
+    let mut object: Object<'_> = serde_json::from_str(raw).ok()?;
     object.take("_cls");
     let name = json::scalar_text(object.take("name")?.get())?;
     let id = object.take("_id").or_else(|| object.take("id"))?;
@@ -230,7 +247,6 @@ fn group(fields: &mut Object<'_>) -> Option<(String, String)> {
         let mut inner: Object<'_> = serde_json::from_str(id.get()).ok()?;
         json::scalar_text(inner.take("$oid")?.get())
     })?;
-    fields.take("group");
     Some((id, name))
 }
 
@@ -252,7 +268,7 @@ fn detection(
     let crowd = record.fields.take("iscrowd").map(serde_json::value::RawValue::get);
     named.label.is_crowd = crowd.is_some_and(|c| matches!(c, "1" | "true" | "1.0"));
     named.label.area = record.optional("area", "a number of square pixels")?;
-    named.label.annotator = record.optional("annotator", "a text")?;
+    named.label.annotator = people::take_text(&mut record.fields, "annotator");
     for (key, default) in [("_cls", "\"Detection\""), ("attributes", "{}"), ("tags", "[]")] {
         drop_default(&mut record.fields, key, default);
     }

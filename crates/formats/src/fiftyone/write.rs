@@ -1,12 +1,13 @@
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, ClassSchema, LabelledBox, SampleRecord, SliceKind};
+use labelloop_core::{AnnotationSet, ClassSchema, LabelledBox, LabelledBy, SampleRecord, SliceKind};
 
 use super::LABELS;
+use super::read::{group_of, size_and_more};
 use crate::files::StagedFolder;
 use crate::json::{self, ObjectText};
 use crate::loss::{self, Holds, Losses};
-use crate::{Format, FormatError, Lost, Result, Warning};
+use crate::{Format, FormatError, Lost, Result, Warning, files, people};
 
 const HOLDS: Holds = Holds {
     unlabelled_marks: true,
@@ -16,13 +17,33 @@ const HOLDS: Holds = Holds {
     areas: true,
     crowds: true,
     annotators: true,
-    all_label_fields: true,
-    all_sample_fields: true,
-    all_file_fields: true,
-    label_fields: &[],
-    sample_fields: &[],
-    file_fields: &[],
+    labelled_by: true,
+    file_field: |key, raw| match key {
+        "default_classes" => false,
+        "media_type" => raw != "\"group\"",
+        "classes" => serde_json::from_str::<json::Object<'_>>(raw)
+            .is_ok_and(|by_field| !by_field.0.is_empty() && !by_field.0.contains_key(LABELS)),
+        _ => true,
+    },
+    sample_field: holds_sample_field,
+    label_field: |label, key, raw| match key {
+        "_cls" | "label" | "bounding_box" | "iscrowd" | "area" => false,
+        "annotator" => people::is_foreign(raw, label.annotator.is_some()),
+        _ => true,
+    },
 };
+
+fn holds_sample_field(sample: &SampleRecord, key: &str, raw: &str) -> bool {
+    let by = |has: fn(&LabelledBy) -> bool| sample.labelled_by.as_ref().is_some_and(has);
+    match key {
+        "filepath" | "sample_id" | "split_group" | "_media_type" | LABELS => false,
+        "metadata" => size_and_more(raw).is_some_and(|said| said == sample.size),
+        "group" => !has_rig(sample) && group_of(raw).is_none(),
+        people::BY => people::is_foreign(raw, by(|b| b.annotator.is_some())),
+        people::AT => people::is_foreign(raw, by(|b| b.at.is_some())),
+        _ => true,
+    }
+}
 
 /// Writes all pictures as a FiftyOneDataset folder in order of sample id, one on each line; the folder is built beside its
 /// place and moved there once complete. Media files are not copied: `filepath` is the sample's file name.
@@ -38,6 +59,7 @@ pub fn write(dir: &Path, set: &AnnotationSet) -> Result<Vec<Warning>> {
     pictures.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let mut losses = Losses::of(set, pictures.iter().copied(), &HOLDS);
     losses.add(Lost::PointClouds, set.samples.len() - pictures.len());
+    losses.add(Lost::FileNames, loss::file_names(pictures.iter().copied(), files::safe_relative)?);
     let grouped = pictures.iter().any(|s| has_rig(s));
 
     let samples: Vec<String> =
@@ -57,11 +79,12 @@ fn metadata(set: &AnnotationSet, grouped: bool) -> Result<String> {
     let names: Vec<String> = set.schema.names().iter().map(|n| json::quoted(n)).collect();
     let names = format!("[{}]", names.join(", "));
     let mut text = ObjectText::new();
-    if !set.extra.contains_key("media_type") && grouped {
+    let extra = HOLDS.file_extra(set);
+    if !extra.contains_key("media_type") && grouped {
         text.string("media_type", "group");
     }
     text.raw("default_classes", &names);
-    text.extra("metadata.json", &set.extra, &[])?;
+    text.extra("metadata.json", &extra, &[])?;
     Ok(format!("{}\n", text.finish()))
 }
 
@@ -77,7 +100,8 @@ fn sample_text(sample: &SampleRecord, schema: &ClassSchema) -> Result<String> {
         group.string("_cls", "Group").string("id", sample.capture.as_str()).string("name", &sample.slice);
         text.raw("group", &group.finish());
     }
-    if let (Some(size), None) = (sample.size, sample.extra.get("metadata")) {
+    let extra = HOLDS.sample_extra(sample);
+    if let (Some(size), None) = (sample.size, extra.get("metadata")) {
         let mut metadata = ObjectText::new();
         metadata
             .string("_cls", "ImageMetadata")
@@ -95,7 +119,8 @@ fn sample_text(sample: &SampleRecord, schema: &ClassSchema) -> Result<String> {
             text.raw(LABELS, &detections.finish())
         }
     };
-    text.extra(id, &sample.extra, &[])?;
+    people::put(&mut text, sample.labelled_by.as_ref());
+    text.extra(id, &extra, &[])?;
     text.string("_media_type", "image").raw("tags", "[]");
     Ok(text.finish())
 }
@@ -117,7 +142,7 @@ fn detection(sample: &SampleRecord, label: &LabelledBox, schema: &ClassSchema) -
     if let Some(annotator) = &label.annotator {
         text.string("annotator", annotator);
     }
-    text.extra(id, &label.extra, &[])?;
+    text.extra(id, &HOLDS.label_extra(label), &[])?;
     text.raw("attributes", "{}").raw("tags", "[]");
     Ok(text.finish())
 }

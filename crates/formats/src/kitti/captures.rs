@@ -126,9 +126,10 @@ impl Folders {
 
 fn right_images(dir: &Path, notes: &mut Notes) -> Result<BTreeMap<String, (String, Option<ImageSize>)>> {
     let mut found = BTreeMap::new();
-    for (file, size) in sizes::read(dir, notes)? {
+    for (file, listed) in sizes::read(dir, notes)? {
         if let Some(name) = file.strip_prefix("image_3/") {
-            found.insert(files::stem(name).to_owned(), (file.clone(), Some(size)));
+            let place = (listed.file_name(dir, &file), Some(listed.size));
+            found.insert(files::stem(name).to_owned(), place);
         }
     }
     let folder = dir.join("image_3");

@@ -11,7 +11,7 @@ use super::captures::{
     BOXLESS, CALIBRATION, CAMERA, CUBOID, DONT_CARE_BOXES, DONT_CARE_LINES, LINE, is_boxless,
 };
 use super::link::{Link, links};
-use super::{CLASSES, Calibration, DONT_CARE, add_line, class_words, columns, field, label};
+use super::{CLASSES, Calibration, DONT_CARE, add_line, class_words, columns, field, is_column, label};
 use crate::files::{self, StagedFolder};
 use crate::loss::{self, Holds, Losses};
 use crate::{Format, FormatError, Lost, MediaMode, Result, Warning, sizes};
@@ -22,25 +22,9 @@ const HOLDS: Holds = Holds {
     // Counted against the capture below.
     groups: true,
     captures: true,
-    areas: false,
-    crowds: false,
-    annotators: false,
-    all_label_fields: false,
-    all_sample_fields: false,
-    all_file_fields: false,
-    label_fields: &[
-        "truncated",
-        "occluded",
-        "alpha",
-        "dimensions",
-        "location",
-        "rotation_y",
-        "score",
-        LINE,
-        CUBOID,
-    ],
-    sample_fields: &[DONT_CARE_BOXES, DONT_CARE_LINES, BOXLESS, CAMERA, CALIBRATION],
-    file_fields: &[],
+    sample_field: |_, key, _| [DONT_CARE_BOXES, DONT_CARE_LINES, BOXLESS, CAMERA, CALIBRATION].contains(&key),
+    label_field: |_, key, raw| key == LINE || key == CUBOID || is_column(key, raw),
+    ..Holds::NOTHING
 };
 /// Corners of a box that is not known.
 const NO_BOX: [f64; 4] = [-1.0; 4];
@@ -73,8 +57,8 @@ pub fn write_captures(
         return Err(FormatError::NothingToWrite { path: dir.to_owned(), n_samples: set.samples.len() });
     }
     losses.add(Lost::FileFields, set.extra.len());
-    let words = class_words(&set.schema)?;
-    losses.add(Lost::ClassNames, words.iter().zip(set.schema.names()).filter(|(w, n)| w != n).count());
+    let (words, n_changed) = class_words(&set.schema)?;
+    losses.add(Lost::ClassNames, n_changed);
     let folder = StagedFolder::new(dir)?;
     let mut listed = String::new();
     for (name, capture) in &captures {
@@ -206,7 +190,7 @@ impl<'s> Capture<'s> {
             }
             let file = format!("{place}/{}", files::named_after(name, ending)?);
             if let Some(size) = sample.size {
-                sizes::add(listed, &file, size);
+                sizes::add(listed, &file, size, &file);
             }
             if media != MediaMode::None {
                 files::place_media(&sample.file_name, media_root, &folder.file(&file)?, media)?;

@@ -2,16 +2,17 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use labelloop_core::{
-    AnnotationSet, BBox, CaptureId, ClassSchema, GroupKey, ImageSize, SampleId, SampleRecord, ScoredBox,
-    SliceKind,
+    AnnotationSet, BBox, CaptureId, ClassSchema, GroupKey, ImageSize, LabelledBy, SampleId, SampleRecord,
+    ScoredBox, SliceKind,
 };
 use serde_json::value::RawValue;
 
+use super::{FIELDS, Said, UPDATED, last_of, text_in};
 use crate::coco::Detections;
 use crate::json::{self, Object, Record, Source};
 use crate::named::{self, Named};
 use crate::warning::Notes;
-use crate::{FormatError, Imported, ReadOptions, Result, Warning, WarningKind, files, xml};
+use crate::{FormatError, Imported, ReadOptions, Result, Warning, WarningKind, files, people, xml};
 
 /// Reads a JSON list of tasks, in their order.
 ///
@@ -149,14 +150,17 @@ impl<'a> Reader<'_, 'a> {
         let side = |t: Option<String>| t.and_then(|t| t.parse::<u32>().ok());
         let mut size = side(width).zip(side(height)).and_then(|(w, h)| ImageSize::new(w, h).ok());
         let annotations = task.fields.take(self.part.field());
-        let (labels, n_annotations, fields) = self.annotations(&task.place, annotations, &mut size)?;
+        let said = people::take(&mut data);
+        let Annotated { labels, n: n_annotations, fields, labelled_by } =
+            self.annotations(&task.place, annotations, &mut size)?;
+        let labelled_by = if n_annotations == 0 { said } else { labelled_by };
         let mut extra = data.into_extra();
         extra.extend(task.fields.0.iter().map(|(key, raw)| match key.as_str() {
             "id" => ("id".to_owned(), raw.get().to_owned()),
             _ => (format!("task.{key}"), raw.get().to_owned()),
         }));
         if fields.iter().any(|f| f != "{}") {
-            extra.insert("annotation_fields".to_owned(), format!("[{}]", fields.join(", ")));
+            extra.insert(FIELDS.to_owned(), format!("[{}]", fields.join(", ")));
         }
         let build = || {
             Ok(SampleRecord {
@@ -169,7 +173,7 @@ impl<'a> Reader<'_, 'a> {
                 size,
                 boxes: (0 < n_annotations).then(Vec::new),
                 cuboids: None,
-                labelled_by: None,
+                labelled_by,
                 extra,
             })
         };
@@ -182,22 +186,23 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// Labels of all annotations, how many there are, and the fields of each that we do not interpret.
     fn annotations(
         &mut self,
         place: &str,
         list: Option<&'a RawValue>,
         size: &mut Option<ImageSize>,
-    ) -> Result<(Vec<Named>, usize, Vec<String>)> {
-        let Some(list) = list else { return Ok((Vec::new(), 0, Vec::new())) };
-        let (mut labels, mut fields, mut n) = (Vec::new(), Vec::new(), 0);
+    ) -> Result<Annotated> {
+        let Some(list) = list else { return Ok(Annotated::default()) };
+        let (mut labels, mut kept, mut said, mut explicit) = (Vec::new(), Vec::new(), Vec::new(), None);
         let place = format!("{place}.{}", self.part.field());
         for mut record in self.source.records(&place, list, &mut self.notes)? {
             if record.fields.0.get("was_cancelled").is_some_and(|raw| raw.get() == "true") {
                 self.notes.unread("skipped annotation")?;
                 continue;
             }
-            n += 1;
+            if said.is_empty() {
+                explicit = explicit_who(&mut record.fields);
+            }
             let annotator = record.fields.take("completed_by").and_then(annotator);
             let score = record.fields.0.get("score").copied();
             if let Some(results) = record.fields.take("result") {
@@ -218,15 +223,52 @@ impl<'a> Reader<'_, 'a> {
                     }
                 }
             }
-            let mut text = json::ObjectText::new();
-            text.extra(&record.place, &record.fields.into_extra(), &[])?;
-            fields.push(text.finish());
+            let at = record.fields.0.get(UPDATED).and_then(|raw| text_in(raw.get()));
+            said.push(Said { annotator, at });
+            kept.push((record.place, record.fields));
         }
+        let n = said.len();
+        let fields = fields_text(kept, &said)?;
         if 1 < n && labels.iter().all(|l| l.label.annotator.is_none()) {
             self.notes.note(None, WarningKind::SeveralAnnotations { place, count: n })?;
         }
-        Ok((labels, n, fields))
+        Ok(Annotated { labels, n, fields, labelled_by: explicit.unwrap_or_else(|| last_of(&said)) })
     }
+}
+
+/// What all annotations of a task say.
+#[derive(Default)]
+struct Annotated {
+    labels: Vec<Named>,
+    n: usize,
+    /// The fields of each that we do not interpret.
+    fields: Vec<String>,
+    labelled_by: Option<LabelledBy>,
+}
+
+/// What [`super::write()`] says of who labelled where the annotations would say something else.
+fn explicit_who(fields: &mut Object<'_>) -> Option<Option<LabelledBy>> {
+    let nobody = fields.0.get(people::BY).is_some_and(|raw| raw.get() == "null");
+    if nobody {
+        fields.0.remove(people::BY);
+    }
+    let by = people::take(fields);
+    (nobody || by.is_some()).then_some(by)
+}
+
+/// The time of a lone annotation goes to the sample.
+fn fields_text(kept: Vec<(String, Object<'_>)>, said: &[Said]) -> Result<Vec<String>> {
+    let is_lone = matches!(said, [Said { at: Some(_), .. }]);
+    let mut texts = Vec::with_capacity(kept.len());
+    for (place, mut fields) in kept {
+        if is_lone {
+            fields.0.remove(UPDATED);
+        }
+        let mut text = json::ObjectText::new();
+        text.extra(&place, &fields.into_extra(), &[])?;
+        texts.push(text.finish());
+    }
+    Ok(texts)
 }
 
 fn annotator(raw: &RawValue) -> Option<String> {

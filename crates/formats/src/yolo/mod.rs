@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! dataset.yaml         path, train, val, nc, names: {0: car, 1: van}
-//! image_sizes.tsv      ours: file, width, height; lets the folder be read where images were not copied
+//! image_sizes.tsv      ours: file, width, height, original file name; read where images were not copied
 //! train/images/a.jpg   train/labels/a.txt      "class cx cy width height", shares of the picture's sides
 //! val/images/b.jpg     val/labels/b.txt        empty where somebody looked and there is no object
 //! ```
 //!
 //! Class numbers are those of the schema, so they are the same in every iteration and part. Files are named after the
 //! sample's id. A round trip moves edges by less than 1e-9 pixels and carries ids, sizes, classes, boxes, verified-empty
-//! images and the part (in `extra["split"]`); media files get their place in the folder as new file name. Everything
-//! else is counted in the warnings of [`write()`].
+//! images and the part (in `extra["split"]`); media files that were copied or linked get their place in the folder as new file
+//! name. Everything else is counted in the warnings of [`write()`].
 
 mod read;
 mod write;
@@ -25,6 +25,8 @@ pub enum Part {
     Train,
     /// Picks its best epoch.
     Val,
+    /// Judges it once.
+    Test,
 }
 
 impl Part {
@@ -33,7 +35,19 @@ impl Part {
         match self {
             Part::Train => "train",
             Part::Val => "val",
+            Part::Test => "test",
         }
+    }
+
+    /// The part of this name, as readers leave it in `extra["split"]`.
+    ///
+    /// ```
+    /// use labelloop_formats::yolo::Part;
+    ///
+    /// assert_eq!((Part::named("test"), Part::named("pool")), (Some(Part::Test), None));
+    /// ```
+    pub fn named(name: &str) -> Option<Part> {
+        [Part::Train, Part::Val, Part::Test].into_iter().find(|part| part.as_str() == name)
     }
 }
 

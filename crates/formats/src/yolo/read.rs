@@ -172,7 +172,7 @@ fn root_of(path: &Path, named: Option<&str>) -> PathBuf {
 
 struct Reader<'r> {
     root: PathBuf,
-    sizes: BTreeMap<String, ImageSize>,
+    sizes: BTreeMap<String, sizes::Listed>,
     /// Names as the file numbers them.
     listed: ClassSchema,
     /// Classes as the caller numbers them.
@@ -243,10 +243,11 @@ impl Reader<'_> {
     }
 
     fn sample(&mut self, part: &str, folder: &str, image: &str) -> Result<()> {
-        let name = files::stem(image).trim_start_matches(folder).trim_start_matches('/').to_owned();
+        let inside = image.strip_prefix(folder).unwrap_or(image).trim_start_matches('/');
+        let name = files::stem(inside).to_owned();
         let path = self.root.join(image);
         let in_header = if path.is_file() { files::image_size(&path)? } else { None };
-        let Some(size) = in_header.or_else(|| self.sizes.get(image).copied()) else {
+        let Some(size) = in_header.or_else(|| self.sizes.get(image).map(|l| l.size)) else {
             let place = image.to_owned();
             return self.notes.note(None, WarningKind::MissingField { place, field: "image size" });
         };
@@ -254,7 +255,9 @@ impl Reader<'_> {
             let kind = WarningKind::DuplicateFileName { place: part.to_owned(), file_name: image.to_owned() };
             return self.notes.note(None, kind);
         }
-        let mut record = match SampleRecord::image(&name, image, size) {
+        let listed = self.sizes.get(image);
+        let file_name = listed.map_or_else(|| image.to_owned(), |l| l.file_name(&self.root, image));
+        let mut record = match SampleRecord::image(&name, file_name, size) {
             Ok(record) => record,
             Err(reason) => {
                 return self.notes.note(None, WarningKind::Refused { place: image.to_owned(), reason });

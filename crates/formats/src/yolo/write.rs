@@ -6,22 +6,13 @@ use labelloop_core::{AnnotationSet, ClassSchema, LabelledBox, SampleId, SampleRe
 use super::{Part, label_file};
 use crate::files::{self, StagedFolder};
 use crate::loss::{self, Holds, Losses};
-use crate::{Format, FormatError, Lost, MediaMode, Result, Warning, json, sizes};
+use crate::{Format, FormatError, Lost, MediaMode, Result, Warning, sizes};
 
 const HOLDS: Holds = Holds {
     unlabelled_marks: true,
     sizes: true,
-    groups: false,
-    captures: false,
-    areas: false,
-    crowds: false,
-    annotators: false,
-    all_label_fields: false,
-    all_sample_fields: false,
-    all_file_fields: false,
-    label_fields: &[],
-    sample_fields: &["split"],
-    file_fields: &[],
+    sample_field: |_, key, raw| key == "split" && Part::named(raw.trim_matches('"')).is_some(),
+    ..Holds::NOTHING
 };
 
 /// Writes the labelled samples that `split_of` gives a part as a YOLO folder.
@@ -59,7 +50,11 @@ pub fn write(
     losses.add(Lost::PointClouds, clouds.len());
     losses.add(Lost::UnlabelledSamples, unlabelled.len());
 
+    let renamed = |s: &&(&SampleRecord, Part)| s.0.file_name.contains('\\');
+    losses.add(Lost::FileNames, labelled.iter().filter(renamed).count());
+
     let folder = StagedFolder::new(dir)?;
+    let has_test = labelled.iter().any(|(_, part)| *part == Part::Test);
     for sub in ["train/images", "train/labels", "val/images", "val/labels"] {
         folder.folder(sub)?;
     }
@@ -68,7 +63,7 @@ pub fn write(
         add_sample(&folder, sample, part, (media_root, media), &mut listed)?;
     }
     folder.write(sizes::SIZES, &listed)?;
-    folder.write("dataset.yaml", &yaml(folder.target(), &set.schema))?;
+    folder.write("dataset.yaml", &yaml(folder.target(), &set.schema, has_test))?;
     folder.finish()?;
     Ok(losses.into_warnings(dir, Format::Yolo))
 }
@@ -82,14 +77,16 @@ fn add_sample(
 ) -> Result<()> {
     let id = sample.id.as_str();
     let size = sample.size.ok_or_else(|| FormatError::NoSize { sample: id.to_owned() })?;
-    let ending = files::ending(&sample.file_name).unwrap_or("jpg");
+    let original = files::safe_relative(&sample.file_name)
+        .ok_or_else(|| FormatError::UnsafeName { name: sample.file_name.clone() })?;
+    let ending = files::ending(&original).unwrap_or("jpg");
     let image = format!("{}/images/{}", part.as_str(), files::named_after(id, ending)?);
     let mut text = String::new();
     for label in sample.boxes.iter().flatten() {
         add_label(&mut text, label, size);
     }
     folder.write(&label_file(&image), &text)?;
-    sizes::add(listed, &image, size);
+    sizes::add(listed, &image, size, &original);
     files::place_media(&sample.file_name, media_root, &folder.file(&image)?, media)
 }
 
@@ -102,12 +99,33 @@ fn add_label(text: &mut String, label: &LabelledBox, size: labelloop_core::Image
     text.push('\n');
 }
 
-/// Texts are quoted as in JSON, which YAML's double quotes include; so a class named `no` or `1` stays a text.
-fn yaml(root: &Path, schema: &ClassSchema) -> String {
-    let mut text = format!("path: {}\n", json::quoted(&root.to_string_lossy()));
-    let _ = writeln!(text, "train: train/images\nval: val/images\nnc: {}\nnames:", schema.n_classes());
+fn yaml(root: &Path, schema: &ClassSchema, has_test: bool) -> String {
+    let mut text = format!("path: {}\n", quoted(&root.to_string_lossy()));
+    text.push_str("train: train/images\nval: val/images\n");
+    if has_test {
+        text.push_str("test: test/images\n");
+    }
+    let _ = writeln!(text, "nc: {}\nnames:", schema.n_classes());
     for (class, name) in schema.iter() {
-        let _ = writeln!(text, "  {}: {}", class.0, json::quoted(name));
+        let _ = writeln!(text, "  {}: {}", class.0, quoted(name));
     }
     text
+}
+
+/// A text in YAML's double quotes, so that a class named `no` or `1` stays a text. What is neither a letter nor printable
+/// ASCII is escaped: parsers take some of the rest for breaks of lines.
+fn quoted(text: &str) -> String {
+    let mut out = "\"".to_owned();
+    for c in text.chars() {
+        // Writing to a text cannot fail.
+        let _ = match c {
+            '"' | '\\' => write!(out, "\\{c}"),
+            ' '..='~' => write!(out, "{c}"),
+            c if c.is_alphanumeric() => write!(out, "{c}"),
+            c if u32::from(c) <= 0xffff => write!(out, "\\u{:04X}", u32::from(c)),
+            c => write!(out, "\\U{:08X}", u32::from(c)),
+        };
+    }
+    out.push('"');
+    out
 }

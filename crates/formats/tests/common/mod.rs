@@ -1,6 +1,8 @@
 //! Generated sets that every format's round trip is tried on.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub(crate) mod any;
+
 use labelloop_core::{
     AnnotationSet, BBox, CaptureId, ClassIdx, ClassSchema, Extra, GroupKey, ImageSize, LabelledBox,
     SampleRecord,
@@ -105,7 +107,7 @@ pub(crate) fn assert_same_boxes(a: &AnnotationSet, b: &AnnotationSet, slack: f64
 /// What a writer said it could not carry.
 pub(crate) fn lost(warnings: &[Warning]) -> Vec<(Format, Lost, usize)> {
     let of = |w: &Warning| match &w.kind {
-        WarningKind::NotCarried { format, what, count } => (*format, *what, *count),
+        WarningKind::NotCarried { format, what, count, .. } => (*format, *what, *count),
         other => panic!("{other:?}"),
     };
     warnings.iter().map(of).collect()
