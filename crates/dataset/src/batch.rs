@@ -1,9 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use labelloop_core::{LabelledBox, LabelledCuboid, SampleId};
+use labelloop_core::{LabelledBox, LabelledBy, LabelledCuboid, SampleId};
 use serde::{Deserialize, Serialize};
 
 use crate::fields::check_field_name;
+use crate::labels::Answer;
 use crate::{Dataset, DatasetError, Result, Status, View};
 
 /// What came back of a batch.
@@ -125,7 +127,8 @@ impl Dataset {
                 b.annotator.get_or_insert_with(|| annotator.to_owned());
             }
             self.move_status(&id, done(boxes.is_empty()));
-            self.boxes.entry(field.to_owned()).or_default().insert(id, boxes);
+            let by = Some(Arc::new(LabelledBy::person(annotator)));
+            self.boxes.entry(field.to_owned()).or_default().insert(id, Answer { items: boxes, by });
         }
         self.leave_pending(&members);
         Ok(self.batch_report(&members))
@@ -153,7 +156,8 @@ impl Dataset {
                 c.annotator.get_or_insert_with(|| annotator.to_owned());
             }
             self.move_status(&id, done(cuboids.is_empty()));
-            self.cuboids.entry(field.to_owned()).or_default().insert(id, cuboids);
+            let by = Some(Arc::new(LabelledBy::person(annotator)));
+            self.cuboids.entry(field.to_owned()).or_default().insert(id, Answer { items: cuboids, by });
         }
         self.leave_pending(&members);
         Ok(self.batch_report(&members))

@@ -6,7 +6,9 @@ use labelloop_core::{
 use serde_json::Value;
 
 use crate::base::Base;
+use crate::disk::Scores;
 use crate::error::nearest_name;
+use crate::labels::Labels;
 use crate::{DatasetError, Result, Sample, Status, Tag, View};
 
 /// Labels that came with the data, as a reference or for a simulated annotator.
@@ -15,9 +17,10 @@ pub const GROUND_TRUTH: &str = "ground_truth";
 /// Labels that people drew in the loop.
 pub const HUMAN_LABELS: &str = "human_labels";
 
-pub(crate) type Field<T> = BTreeMap<SampleId, Vec<T>>;
-
-/// A snapshot of all samples, labels and decisions of a project, in memory.
+/// A snapshot of all samples, labels and decisions of a project.
+///
+/// Samples are in memory. Labels, predictions and scores that were committed stay on disk until somebody asks for the
+/// field; clones share what was read.
 ///
 /// Reading one from a [`crate::DatasetDir`], changing it and committing it is the only way that anything on disk
 /// changes. Everything is kept in the order of names, so equal content is written as equal bytes.
@@ -51,10 +54,10 @@ pub struct Dataset {
     pub(crate) name: String,
     pub(crate) schema: ClassSchema,
     pub(crate) samples: BTreeMap<SampleId, Sample>,
-    pub(crate) boxes: BTreeMap<String, Field<LabelledBox>>,
-    pub(crate) cuboids: BTreeMap<String, Field<LabelledCuboid>>,
-    pub(crate) predictions: BTreeMap<String, Field<ScoredBox>>,
-    pub(crate) scores: BTreeMap<String, BTreeMap<SampleId, f64>>,
+    pub(crate) boxes: BTreeMap<String, Labels<LabelledBox>>,
+    pub(crate) cuboids: BTreeMap<String, Labels<LabelledCuboid>>,
+    pub(crate) predictions: BTreeMap<String, Labels<ScoredBox>>,
+    pub(crate) scores: BTreeMap<String, Scores>,
     pub(crate) views: BTreeMap<String, View>,
     pub(crate) info: BTreeMap<String, Value>,
     pub(crate) base: Base,
@@ -63,8 +66,8 @@ pub struct Dataset {
 impl Dataset {
     /// An empty dataset whose label fields [`GROUND_TRUTH`] and [`HUMAN_LABELS`] exist and hold nothing.
     pub fn new(name: impl Into<String>, schema: ClassSchema) -> Self {
-        let boxes = [GROUND_TRUTH, HUMAN_LABELS].map(|f| (f.to_owned(), BTreeMap::new())).into();
-        let cuboids = [GROUND_TRUTH, HUMAN_LABELS].map(|f| (f.to_owned(), BTreeMap::new())).into();
+        let boxes = [GROUND_TRUTH, HUMAN_LABELS].map(|f| (f.to_owned(), Labels::default())).into();
+        let cuboids = [GROUND_TRUTH, HUMAN_LABELS].map(|f| (f.to_owned(), Labels::default())).into();
         Self {
             name: name.into(),
             schema,

@@ -29,6 +29,8 @@ pub enum FindingKind {
     BatchAgainstView,
     /// A view that lists a sample which is not there.
     DanglingView,
+    /// A label field whose tables cannot be read.
+    UnreadableField,
     /// A sample without a split while others have one. Not wrong; the next split run deals with it.
     Unsplit,
     /// A tag whose namespace nobody here knows. Not wrong; it may be a slip of the pen.
@@ -95,6 +97,7 @@ impl Dataset {
             }
         }
         self.find_views(&mut found);
+        self.find_unreadable(&mut found);
         found.0.sort();
         found.0
     }
@@ -172,11 +175,26 @@ impl Dataset {
     /// Objects that people drew on a sample, in any field but the reference; nothing when nobody looked.
     fn n_drawn(&self, id: &SampleId) -> Option<usize> {
         let is_drawn = |name: &&String| name.as_str() != GROUND_TRUTH;
+        // Fields that cannot be read are findings of their own.
         let boxes =
-            self.boxes.iter().filter(|(n, _)| is_drawn(n)).filter_map(|(_, f)| Some(f.get(id)?.len()));
-        let cuboids =
-            self.cuboids.iter().filter(|(n, _)| is_drawn(n)).filter_map(|(_, f)| Some(f.get(id)?.len()));
+            self.boxes.iter().filter(|(n, _)| is_drawn(n)).filter_map(|(_, f)| Some(f.get(id).ok()??.len()));
+        let cuboids = self
+            .cuboids
+            .iter()
+            .filter(|(n, _)| is_drawn(n))
+            .filter_map(|(_, f)| Some(f.get(id).ok()??.len()));
         boxes.chain(cuboids).reduce(|a, b| a + b)
+    }
+
+    fn find_unreadable(&self, found: &mut Findings) {
+        let boxes = self.boxes.iter().map(|(name, labels)| (name, labels.iter().err()));
+        let cuboids = self.cuboids.iter().map(|(name, labels)| (name, labels.iter().err()));
+        let predictions = self.predictions.iter().map(|(name, labels)| (name, labels.iter().err()));
+        for (name, error) in boxes.chain(cuboids).chain(predictions) {
+            if let Some(error) = error {
+                found.push(FindingKind::UnreadableField, name, error.to_string());
+            }
+        }
     }
 
     fn find_views(&self, found: &mut Findings) {

@@ -1,15 +1,23 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use labelloop_core::{AnnotationSet, ClassIdx, Extra, LabelledBox, LabelledCuboid, SampleId, ScoredBox};
+use labelloop_core::{
+    AnnotationSet, ClassIdx, Extra, LabelledBox, LabelledBy, LabelledCuboid, SampleId, ScoredBox,
+};
 use serde_json::Value;
 
 use crate::dataset::field;
+use crate::disk::{Item, Scores};
+use crate::labels::{Answer, Entry, Labels};
 use crate::{Dataset, DatasetError, Result};
 
 /// Labels, predictions and scores by field name.
 ///
 /// In every label field, no entry means that nobody looked, and an empty entry means that someone looked and there is
 /// no object. Labels of the frozen test set are refused here; [`crate::TestAccess`] hands them out.
+///
+/// A field that was committed is read when it is first asked for; [`DatasetError::Io`] and [`DatasetError::Corrupt`] say
+/// so if its file went away or changed since the snapshot was taken.
 impl Dataset {
     /// Names of all label fields (boxes and cuboids), in order.
     pub fn field_names(&self) -> Vec<&str> {
@@ -55,7 +63,7 @@ impl Dataset {
     pub fn boxes(&self, name: &str, id: &SampleId) -> Result<Option<&[LabelledBox]>> {
         let labels = field(&self.boxes, "box", name)?;
         self.check_readable(name, id)?;
-        Ok(labels.get(id).map(Vec::as_slice))
+        labels.get(id)
     }
 
     /// Labels of a point cloud: `None` when nobody looked yet.
@@ -65,7 +73,7 @@ impl Dataset {
     pub fn cuboids(&self, name: &str, id: &SampleId) -> Result<Option<&[LabelledCuboid]>> {
         let labels = field(&self.cuboids, "cuboid", name)?;
         self.check_readable(name, id)?;
-        Ok(labels.get(id).map(Vec::as_slice))
+        labels.get(id)
     }
 
     /// What a model proposes for a sample: `None` when it was not run. Name the field after the model
@@ -76,7 +84,7 @@ impl Dataset {
     pub fn predictions(&self, name: &str, id: &SampleId) -> Result<Option<&[ScoredBox]>> {
         let found = field(&self.predictions, "prediction", name)?;
         self.sample(id)?;
-        Ok(found.get(id).map(Vec::as_slice))
+        found.get(id)
     }
 
     /// One number per sample, such as `zcore@v0`.
@@ -84,7 +92,7 @@ impl Dataset {
     /// # Errors
     /// [`DatasetError::UnknownField`].
     pub fn scores(&self, name: &str) -> Result<&BTreeMap<SampleId, f64>> {
-        field(&self.scores, "score", name)
+        field(&self.scores, "score", name)?.values()
     }
 
     /// Replaces the labels of a picture; a new name makes a new field.
@@ -96,7 +104,7 @@ impl Dataset {
         check_field_name(name)?;
         self.check_readable(name, id)?;
         self.check_boxes(id, &boxes)?;
-        self.boxes.entry(name.to_owned()).or_default().insert(id.clone(), boxes);
+        self.boxes.entry(name.to_owned()).or_default().insert(id.clone(), Answer::new(boxes));
         Ok(())
     }
 
@@ -108,7 +116,7 @@ impl Dataset {
         check_field_name(name)?;
         self.check_readable(name, id)?;
         self.check_classes(id, cuboids.iter().map(|c| c.class))?;
-        self.cuboids.entry(name.to_owned()).or_default().insert(id.clone(), cuboids);
+        self.cuboids.entry(name.to_owned()).or_default().insert(id.clone(), Answer::new(cuboids));
         Ok(())
     }
 
@@ -138,7 +146,7 @@ impl Dataset {
         check_field_name(name)?;
         self.sample(id)?;
         self.check_classes(id, found.iter().map(ScoredBox::class))?;
-        self.predictions.entry(name.to_owned()).or_default().insert(id.clone(), found);
+        self.predictions.entry(name.to_owned()).or_default().insert(id.clone(), Answer::new(found));
         Ok(())
     }
 
@@ -176,7 +184,7 @@ impl Dataset {
         }
         // What an earlier score of this name was made with says nothing about this one.
         self.info.remove(&made_with_key(name));
-        self.scores.insert(name.to_owned(), scores);
+        self.scores.insert(name.to_owned(), Scores::Here(scores));
         Ok(())
     }
 
@@ -249,18 +257,75 @@ impl Dataset {
         name: &str,
         ids: impl IntoIterator<Item = &'a SampleId>,
     ) -> Result<AnnotationSet> {
-        if !self.cuboids.contains_key(name) {
-            field(&self.boxes, "box", name)?;
-        }
+        self.check_field(name)?;
         let record = |id: &'a SampleId| {
             self.check_readable(name, id)?;
             let mut record = self.sample(id)?.to_record();
-            record.boxes = self.boxes.get(name).and_then(|f| f.get(id)).cloned();
-            record.cuboids = self.cuboids.get(name).and_then(|f| f.get(id)).cloned();
+            let boxes = entry(&self.boxes, name, id)?;
+            let cuboids = entry(&self.cuboids, name, id)?;
+            record.labelled_by =
+                boxes.and_then(|e| e.by).or(cuboids.and_then(|e| e.by)).map(|by| by.as_ref().clone());
+            record.boxes = boxes.map(|e| e.items.to_vec());
+            record.cuboids = cuboids.map(|e| e.items.to_vec());
             Ok(record)
         };
         let samples = ids.into_iter().map(record).collect::<Result<Vec<_>>>()?;
         Ok(AnnotationSet { schema: self.schema.clone(), samples, extra: Extra::new() })
+    }
+
+    /// Who answered for a sample and when; `None` where nobody did, or nobody said.
+    ///
+    /// ```
+    /// # use labelloop_core::*;
+    /// # use labelloop_dataset::*;
+    /// # let samples = (0..8)
+    /// #     .map(|i| SampleRecord::image(&format!("s{i}"), format!("s{i}.png"), ImageSize::new(64, 48)?))
+    /// #     .collect::<labelloop_core::Result<Vec<_>>>()?;
+    /// # let mut dataset = Dataset::new("demo", ClassSchema::new(["car", "van"])?);
+    /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
+    /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
+    /// # dataset.split(&SplitParams::default())?;
+    /// let id = dataset.unlabeled_pool().ids()[0].clone();
+    /// dataset.set_boxes(HUMAN_LABELS, &id, vec![])?;
+    /// let by = LabelledBy { annotator: Some("ann".into()), at: Some("2026-03-01T09:30:00Z".into()) };
+    /// dataset.set_labelled_by(HUMAN_LABELS, &id, &by)?;
+    /// assert_eq!(dataset.labelled_by(HUMAN_LABELS, &id)?, Some(&by));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`DatasetError::UnknownField`] when neither boxes nor cuboids have the field, [`DatasetError::UnknownSample`],
+    /// [`DatasetError::FrozenTest`].
+    pub fn labelled_by(&self, name: &str, id: &SampleId) -> Result<Option<&LabelledBy>> {
+        self.check_field(name)?;
+        self.check_readable(name, id)?;
+        let boxes = entry(&self.boxes, name, id)?.and_then(|e| e.by);
+        let cuboids = entry(&self.cuboids, name, id)?.and_then(|e| e.by);
+        Ok(boxes.or(cuboids).map(AsRef::as_ref))
+    }
+
+    /// Says who answered for a sample and when. A sample without an answer in that field stays without.
+    ///
+    /// # Errors
+    /// As [`Dataset::labelled_by`].
+    pub fn set_labelled_by(&mut self, name: &str, id: &SampleId, by: &LabelledBy) -> Result<()> {
+        self.check_field(name)?;
+        self.check_readable(name, id)?;
+        let by = Arc::new(by.clone());
+        if let Some(labels) = self.boxes.get_mut(name) {
+            labels.sign(id, &by)?;
+        }
+        if let Some(labels) = self.cuboids.get_mut(name) {
+            labels.sign(id, &by)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_field(&self, name: &str) -> Result<()> {
+        if !self.cuboids.contains_key(name) {
+            field(&self.boxes, "box", name)?;
+        }
+        Ok(())
     }
 
     fn check_readable(&self, name: &str, id: &SampleId) -> Result<()> {
@@ -292,6 +357,15 @@ impl Dataset {
             None => Ok(()),
         }
     }
+}
+
+/// The answer about a sample in a field; nothing where there is no such field.
+pub(crate) fn entry<'a, T: Item>(
+    fields: &'a BTreeMap<String, Labels<T>>,
+    name: &str,
+    id: &SampleId,
+) -> Result<Option<Entry<'a, T>>> {
+    fields.get(name).map_or(Ok(None), |labels| labels.entry(id))
 }
 
 fn made_with_key(name: &str) -> String {

@@ -1,11 +1,14 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use labelloop_core::{
-    AnnotationSet, BBox, CaptureId, ClassIdx, GroupKey, LabelledBox, LabelledCuboid, SampleId, SampleRecord,
+    AnnotationSet, BBox, CaptureId, ClassIdx, GroupKey, LabelledBox, LabelledBy, LabelledCuboid, SampleId,
+    SampleRecord,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::fields::check_field_name;
+use crate::fields::{check_field_name, entry};
+use crate::labels::Answer;
 use crate::policy::Verdict;
 use crate::{BoxPolicy, Dataset, DatasetError, Result, Sample};
 
@@ -53,6 +56,7 @@ struct Incoming {
     sample: Sample,
     boxes: Option<Vec<LabelledBox>>,
     cuboids: Option<Vec<LabelledCuboid>>,
+    by: Option<Arc<LabelledBy>>,
 }
 
 impl Dataset {
@@ -94,11 +98,12 @@ impl Dataset {
         for record in &set.samples {
             let boxes = self.take_boxes(record, &classes, set, policy, &mut report)?;
             let cuboids = self.take_cuboids(record, &classes, set, &mut report)?;
-            let new = Incoming { sample: Sample::from_record(record), boxes, cuboids };
+            let by = record.labelled_by.clone().map(Arc::new);
+            let new = Incoming { sample: Sample::from_record(record), boxes, cuboids, by };
             if let Some(old) = incoming.get(&record.id) {
                 same_record(&old.sample, &new.sample)?;
-                same_labels(&record.id, "boxes", old.boxes.as_ref(), new.boxes.as_ref())?;
-                same_labels(&record.id, "cuboids", old.cuboids.as_ref(), new.cuboids.as_ref())?;
+                same_labels(&record.id, "boxes", old.boxes.as_deref(), new.boxes.as_deref())?;
+                same_labels(&record.id, "cuboids", old.cuboids.as_deref(), new.cuboids.as_deref())?;
             }
             incoming.insert(record.id.clone(), new);
         }
@@ -106,7 +111,7 @@ impl Dataset {
         for new in incoming.values() {
             self.check_against_known(new, field, &mut report)?;
         }
-        self.take_in(incoming, field);
+        self.take_in(incoming, field)?;
         Ok(report)
     }
 
@@ -205,16 +210,16 @@ impl Dataset {
             return Ok(());
         };
         same_record(old, &new.sample)?;
-        let old_boxes = self.boxes.get(field).and_then(|f| f.get(id));
-        let old_cuboids = self.cuboids.get(field).and_then(|f| f.get(id));
+        let old_boxes = entry(&self.boxes, field, id)?.map(|e| e.items);
+        let old_cuboids = entry(&self.cuboids, field, id)?.map(|e| e.items);
         let brings =
             (new.boxes.is_some() && old_boxes.is_none()) || (new.cuboids.is_some() && old_cuboids.is_none());
         let differs = |e: DatasetError| match self.is_test(id) {
             true => DatasetError::FrozenTest { id: id.to_string(), field: field.to_owned() },
             false => e,
         };
-        same_labels(id, "boxes", old_boxes, new.boxes.as_ref()).map_err(differs)?;
-        same_labels(id, "cuboids", old_cuboids, new.cuboids.as_ref()).map_err(differs)?;
+        same_labels(id, "boxes", old_boxes, new.boxes.as_deref()).map_err(differs)?;
+        same_labels(id, "cuboids", old_cuboids, new.cuboids.as_deref()).map_err(differs)?;
         match brings {
             true if self.is_test(id) => {
                 Err(DatasetError::FrozenTest { id: id.to_string(), field: field.to_owned() })
@@ -230,18 +235,28 @@ impl Dataset {
         }
     }
 
-    fn take_in(&mut self, incoming: BTreeMap<SampleId, Incoming>, field: &str) {
+    fn take_in(&mut self, incoming: BTreeMap<SampleId, Incoming>, field: &str) -> Result<()> {
         let boxes = self.boxes.entry(field.to_owned()).or_default();
         let cuboids = self.cuboids.entry(field.to_owned()).or_default();
-        for (id, new) in incoming {
-            if let Some(labels) = new.boxes {
-                boxes.insert(id.clone(), labels);
+        let mut new_samples = BTreeMap::new();
+        for (id, Incoming { sample, boxes: new_boxes, cuboids: new_cuboids, by }) in incoming {
+            if let Some(items) = new_boxes
+                && boxes.get(&id)?.is_none()
+            {
+                boxes.insert(id.clone(), Answer { items, by: by.clone() });
             }
-            if let Some(labels) = new.cuboids {
-                cuboids.insert(id.clone(), labels);
+            if let Some(items) = new_cuboids
+                && cuboids.get(&id)?.is_none()
+            {
+                cuboids.insert(id.clone(), Answer { items, by });
             }
-            self.samples.entry(id).or_insert(new.sample);
+            if !self.samples.contains_key(&id) {
+                new_samples.insert(id, sample);
+            }
         }
+        // Appending packs the map anew, which halves the memory of a million samples.
+        self.samples.append(&mut new_samples);
+        Ok(())
     }
 
     /// Takes in a sample that was cut or derived from another one. It belongs to its parent's group and split at once.
@@ -363,13 +378,13 @@ fn differ(id: &SampleId, what: &'static str, found: &str, expected: &str) -> Res
 fn same_labels<T: PartialEq>(
     id: &SampleId,
     what: &'static str,
-    old: Option<&Vec<T>>,
-    new: Option<&Vec<T>>,
+    old: Option<&[T]>,
+    new: Option<&[T]>,
 ) -> Result<()> {
     match (old, new) {
         (Some(old), Some(new)) if old != new => {
             let position = old.iter().zip(new).position(|(a, b)| a != b).unwrap_or(old.len().min(new.len()));
-            let say = |labels: &Vec<T>| format!("{} labels, other from number {position} on", labels.len());
+            let say = |labels: &[T]| format!("{} labels, other from number {position} on", labels.len());
             Err(DatasetError::SampleConflict {
                 id: id.to_string(),
                 what,

@@ -9,6 +9,7 @@ mod error;
 mod fields;
 mod import;
 mod info;
+mod labels;
 mod lineage;
 mod policy;
 mod progress;

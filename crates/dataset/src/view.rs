@@ -1,7 +1,6 @@
 use labelloop_core::{SampleId, Split};
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::field;
 use crate::error::nearest_name;
 use crate::{Dataset, DatasetError, Result, Sample, Status, Tag};
 
@@ -223,7 +222,8 @@ impl Dataset {
         self.views.keys().map(String::as_str).collect()
     }
 
-    /// Samples for which a question holds, in the order of their ids; O(samples).
+    /// Samples for which a question holds, in the order of their ids; O(samples). A question about classes reads which
+    /// classes the samples of a field have, and no objects.
     ///
     /// ```
     /// # use labelloop_core::*;
@@ -245,7 +245,13 @@ impl Dataset {
     /// [`DatasetError::UnknownField`] or [`DatasetError::Core`] for a class question that cannot be answered.
     pub fn select(&self, query: &Query) -> Result<Vec<SampleId>> {
         self.check_query(query)?;
-        Ok(self.samples.values().filter(|s| self.holds(query, s)).map(|s| s.id.clone()).collect())
+        let mut masks = vec![];
+        self.class_masks(query, &mut masks)?;
+        let is_chosen = |(row, sample): &(usize, &Sample)| {
+            let mut classes = masks.iter().map(|mask| mask[*row]);
+            holds(query, sample, &mut || classes.next().unwrap_or(false))
+        };
+        Ok(self.samples.values().enumerate().filter(is_chosen).map(|(_, s)| s.id.clone()).collect())
     }
 
     fn stored_view(&self, name: &str) -> Result<&View> {
@@ -258,10 +264,8 @@ impl Dataset {
 
     fn check_query(&self, query: &Query) -> Result<()> {
         match query {
-            Query::Class { field: name, class } => {
-                if !self.cuboids.contains_key(name) {
-                    field(&self.boxes, "box", name)?;
-                }
+            Query::Class { field, class } => {
+                self.check_field(field)?;
                 self.schema.index(class)?;
                 Ok(())
             }
@@ -271,25 +275,39 @@ impl Dataset {
         }
     }
 
-    fn holds(&self, query: &Query, sample: &Sample) -> bool {
+    /// For each question about a class, in the order in which `holds` meets them: which of all samples have it.
+    fn class_masks(&self, query: &Query, masks: &mut Vec<Vec<bool>>) -> Result<()> {
         match query {
-            Query::Split { split } => sample.split == Some(*split),
-            Query::Status { status } => sample.status == *status,
-            Query::Tag { tag } => sample.has_tag(tag),
-            Query::Batch { number } => sample.batch == Some(*number),
             Query::Class { field, class } => {
-                sample.split != Some(Split::Test) && self.has_class(field, class, &sample.id)
+                let class = self.schema.index(class)?;
+                let mut mask = vec![false; self.samples.len()];
+                if let Some(labels) = self.boxes.get(field) {
+                    labels.mark_class(class, self.samples.keys(), &mut mask)?;
+                }
+                if let Some(labels) = self.cuboids.get(field) {
+                    labels.mark_class(class, self.samples.keys(), &mut mask)?;
+                }
+                masks.push(mask);
+                Ok(())
             }
-            Query::All { of } => of.iter().all(|q| self.holds(q, sample)),
-            Query::Not { of } => !self.holds(of, sample),
+            Query::All { of } => of.iter().try_for_each(|q| self.class_masks(q, masks)),
+            Query::Not { of } => self.class_masks(of, masks),
+            _ => Ok(()),
         }
     }
+}
 
-    fn has_class(&self, field: &str, class: &str, id: &SampleId) -> bool {
-        let Ok(class) = self.schema.index(class) else { return false };
-        let boxes = self.boxes.get(field).and_then(|f| f.get(id)).into_iter().flatten().map(|b| b.class);
-        let cuboids = self.cuboids.get(field).and_then(|f| f.get(id)).into_iter().flatten().map(|c| c.class);
-        boxes.chain(cuboids).any(|c| c == class)
+/// Whether a question holds for a sample. `has_class` answers the questions about classes, one after the other, so all
+/// of them are asked even when the answer is known before.
+fn holds(query: &Query, sample: &Sample, has_class: &mut impl FnMut() -> bool) -> bool {
+    match query {
+        Query::Split { split } => sample.split == Some(*split),
+        Query::Status { status } => sample.status == *status,
+        Query::Tag { tag } => sample.has_tag(tag),
+        Query::Batch { number } => sample.batch == Some(*number),
+        Query::Class { .. } => has_class() && sample.split != Some(Split::Test),
+        Query::All { of } => of.iter().fold(true, |all, q| holds(q, sample, has_class) && all),
+        Query::Not { of } => !holds(of, sample, has_class),
     }
 }
 

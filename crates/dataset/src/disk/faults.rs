@@ -55,6 +55,7 @@ pub(super) enum What {
     Sync,
     SyncFolder,
     Rename(PathBuf),
+    Link(PathBuf),
     RemoveFile,
     RemoveFolder,
 }
@@ -156,6 +157,7 @@ impl From<Step<'_>> for What {
             Step::Sync => Self::Sync,
             Step::SyncFolder => Self::SyncFolder,
             Step::Rename(to) => Self::Rename(to.to_owned()),
+            Step::Link(to) => Self::Link(to.to_owned()),
             Step::RemoveFile => Self::RemoveFile,
             Step::RemoveFolder => Self::RemoveFolder,
         }

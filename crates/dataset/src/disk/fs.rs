@@ -26,6 +26,8 @@ pub(super) enum Step<'a> {
     Sync,
     SyncFolder,
     Rename(&'a Path),
+    /// Gives a file that is there a second name.
+    Link(&'a Path),
     RemoveFile,
     RemoveFolder,
 }
@@ -82,6 +84,18 @@ impl Disk {
     pub(super) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         self.run(from, Step::Rename(to), || fs::rename(from, to))
             .map_err(|e| DatasetError::write("rename into place", to, e))
+    }
+
+    /// Gives a file that is on the disk a second name; `false` where the file system knows no such thing.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> Result<bool> {
+        use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+        match self.run(to, Step::Link(from), || fs::hard_link(from, to)) {
+            Ok(()) => Ok(true),
+            Err(e) if matches!(e.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported) => {
+                Ok(false)
+            }
+            Err(e) => Err(DatasetError::write("link", to, e)),
+        }
     }
 
     /// Removes a folder and what is in it, one name after the other. Links are removed, not followed.

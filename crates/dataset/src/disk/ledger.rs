@@ -49,7 +49,7 @@ impl TestAccess {
     /// another split.
     pub fn boxes(&self, name: &str, id: &SampleId) -> Result<Option<&[LabelledBox]>> {
         self.check_member(id)?;
-        Ok(field(&self.dataset.boxes, "box", name)?.get(id).map(Vec::as_slice))
+        field(&self.dataset.boxes, "box", name)?.get(id)
     }
 
     /// Labels of a test point cloud: `None` when it has none.
@@ -58,7 +58,7 @@ impl TestAccess {
     /// As [`TestAccess::boxes`].
     pub fn cuboids(&self, name: &str, id: &SampleId) -> Result<Option<&[LabelledCuboid]>> {
         self.check_member(id)?;
-        Ok(field(&self.dataset.cuboids, "cuboid", name)?.get(id).map(Vec::as_slice))
+        field(&self.dataset.cuboids, "cuboid", name)?.get(id)
     }
 
     fn check_member(&self, id: &SampleId) -> Result<()> {

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DatasetError, Result};
 
-/// Newest layout that this version writes and reads. Version 1 is the first.
-pub const LAYOUT_VERSION: u32 = 1;
+/// Newest layout that this version reads, and the one that it writes. Version 1 had one table of boxes, cuboids,
+/// predictions and scores each for all fields; it is read as ever.
+pub const LAYOUT_VERSION: u32 = 2;
 
 pub(super) const FORMAT: &str = "labelloop-dataset";
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -148,7 +149,7 @@ mod tests {
         let e = Manifest::from_bytes(text.as_bytes(), Path::new("m")).unwrap_err();
         assert_eq!(
             e.to_string(),
-            "m has layout version 9: this program reads up to version 1, a newer one is needed"
+            "m has layout version 9: this program reads up to version 2, a newer one is needed"
         );
         let other = r#"{"format":"something","version":1}"#;
         assert!(matches!(

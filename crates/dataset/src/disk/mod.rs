@@ -10,6 +10,7 @@ mod manifest;
 #[cfg(test)]
 mod power;
 mod read;
+mod stored;
 mod tables;
 mod writer;
 
@@ -24,6 +25,8 @@ use manifest::{MANIFEST, Manifest};
 
 pub use ledger::{LedgerEntry, TestAccess};
 pub use manifest::LAYOUT_VERSION;
+pub(crate) use stored::{Scores, Stored};
+pub(crate) use tables::Item;
 pub use writer::Writer;
 
 pub(crate) const CURRENT: &str = "CURRENT";
@@ -193,7 +196,7 @@ impl DatasetDir {
         for number in 0..=self.current()? {
             let manifest = self.manifest(number)?;
             for name in manifest.files.keys() {
-                read::checked_file(&self.generation_dir(number), name, &manifest)?;
+                stored::Committed::of(&self.generation_dir(number), name, &manifest)?.check()?;
             }
         }
         Ok(())

@@ -116,6 +116,10 @@ impl Model {
                 let [from, to] = [path, to].map(|p| p.file_name().unwrap().to_owned());
                 self.change(path, Entry::Rename(from, to, node));
             }
+            What::Link(of) => {
+                let node = self.find(of.strip_prefix(root).unwrap()).unwrap();
+                self.change(path, Entry::Add(path.file_name().unwrap().to_owned(), node));
+            }
             What::RemoveFile | What::RemoveFolder => {
                 self.change(path, Entry::Remove(path.file_name().unwrap().to_owned()));
             }

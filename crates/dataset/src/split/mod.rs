@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use labelloop_core::{GroupKey, Split};
 use serde::{Deserialize, Serialize};
 
+use crate::fields::entry;
 use crate::{Dataset, DatasetError, Result};
 
 pub use assign::assign_splits;
@@ -58,7 +59,7 @@ impl Dataset {
         if self.samples.is_empty() {
             return Err(DatasetError::EmptyDataset);
         }
-        let groups = self.group_summaries(valid.reference_field());
+        let groups = self.group_summaries(valid.reference_field())?;
         let report = valid.assign(&groups, &self.group_splits())?;
         self.set_record("split", params)?;
         for sample in self.samples.values_mut().filter(|s| s.split.is_none()) {
@@ -80,25 +81,28 @@ impl Dataset {
     /// # let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
     /// # dataset.import(&set, GROUND_TRUTH, BoxPolicy::default())?;
     /// # dataset.split(&SplitParams::default())?;
-    /// let groups = dataset.group_summaries(GROUND_TRUTH);
+    /// let groups = dataset.group_summaries(GROUND_TRUTH)?;
     /// assert_eq!((groups.len(), groups[0].n_samples), (8, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn group_summaries(&self, field: &str) -> Vec<GroupSummary> {
+    ///
+    /// # Errors
+    /// [`DatasetError::Io`], [`DatasetError::Corrupt`] when the field cannot be read.
+    pub fn group_summaries(&self, field: &str) -> Result<Vec<GroupSummary>> {
         let mut groups: BTreeMap<&GroupKey, GroupSummary> = BTreeMap::new();
         for sample in self.samples.values() {
             let empty =
                 || GroupSummary { key: sample.group.clone(), n_samples: 0, class_counts: BTreeMap::new() };
             let group = groups.entry(&sample.group).or_insert_with(empty);
             group.n_samples += 1;
-            let boxes = self.boxes.get(field).and_then(|f| f.get(&sample.id)).into_iter().flatten();
-            let cuboids = self.cuboids.get(field).and_then(|f| f.get(&sample.id)).into_iter().flatten();
-            for class in boxes.map(|b| b.class).chain(cuboids.map(|c| c.class)) {
+            let boxes = entry(&self.boxes, field, &sample.id)?.map(|e| e.items).unwrap_or_default();
+            let cuboids = entry(&self.cuboids, field, &sample.id)?.map(|e| e.items).unwrap_or_default();
+            for class in boxes.iter().map(|b| b.class).chain(cuboids.iter().map(|c| c.class)) {
                 let name = self.schema.name(class).unwrap_or_default();
                 *group.class_counts.entry(name.to_owned()).or_default() += 1;
             }
         }
-        groups.into_values().collect()
+        Ok(groups.into_values().collect())
     }
 
     /// Split of every group that has one.

@@ -194,7 +194,8 @@ fn damage_is_noticed_and_the_file_named() {
     let (_folder, dir) = fresh();
     dir.writer().unwrap().commit(&full(), "full").unwrap();
     let whole = bytes_of(&dir, 1);
-    assert_eq!(whole.len(), 10);
+    // Manifest, catalog, views, info and samples; two tables each for four fields with labels; one score.
+    assert_eq!(whole.len(), 14);
     for (name, bytes) in &whole {
         let path = generation(&dir, 1).join(name);
         let mut flipped = bytes.clone();
@@ -246,6 +247,79 @@ fn a_read_only_folder_is_an_error_and_loses_nothing() {
     set_mode(0o755);
     assert!(matches!(result, Err(DatasetError::ReadOnly { .. })), "{result:?}");
     assert_eq!(dir.read().unwrap().generation(), Some(0));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() { copy(&entry, &target) } else { assert!(fs::copy(&entry, &target).is_ok()) }
+    }
+}
+
+#[test]
+fn a_folder_of_layout_1_opens_and_goes_on_in_the_newest_layout() {
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/layout1");
+    copy(&golden, folder.path());
+    let dir = DatasetDir::open(folder.path()).unwrap();
+    dir.verify().unwrap();
+    let mut d = dir.read().unwrap();
+    assert!(dir.read_generation(0).unwrap().samples().is_empty());
+    // Layout 1 did not say who answered.
+    let ann = labelloop_core::LabelledBy::person("ann");
+    let batch = d.view("batch/0").unwrap();
+    assert!(batch.iter().all(|id| d.labelled_by(HUMAN_LABELS, id).unwrap().is_none()));
+    for id in &batch {
+        d.set_labelled_by(HUMAN_LABELS, id, &ann).unwrap();
+    }
+    assert_eq!(d, full());
+    dir.writer().unwrap().commit(&d, "newer").unwrap();
+    assert_eq!(dir.read().unwrap(), full());
+    assert!(generation(&dir, 1).join("boxes.parquet").exists());
+    assert!(generation(&dir, 2).join("boxes.human_labels.samples.parquet").exists());
+    assert_eq!(dir.read_generation(1).unwrap().samples(), d.samples());
+}
+
+#[test]
+fn what_did_not_change_is_the_same_file() {
+    use std::os::unix::fs::MetadataExt;
+    let (_folder, dir) = fresh();
+    dir.writer().unwrap().commit(&full(), "full").unwrap();
+    let mut d = dir.read().unwrap();
+    let (val, car) = (d.members::<labelloop_core::Val>().ids()[0].clone(), a_box(0, [0.0, 0.0, 5.0, 5.0]));
+    d.set_boxes("review", &val, vec![car]).unwrap();
+    d.import(&set_of(vec![image("a new one, before all others")]), GROUND_TRUTH, BoxPolicy::default())
+        .unwrap();
+    dir.writer().unwrap().commit(&d, "review").unwrap();
+    let inode = |n, name: &str| fs::metadata(generation(&dir, n).join(name)).unwrap().ino();
+    for name in
+        ["boxes.ground_truth.parquet", "boxes.ground_truth.samples.parquet", "scores.zcore@v0.parquet"]
+    {
+        assert_eq!(inode(1, name), inode(2, name), "{name}");
+    }
+    assert_ne!(inode(1, "samples.parquet"), inode(2, "samples.parquet"));
+    assert_eq!((dir.read().unwrap(), dir.read_generation(1).unwrap()), (d, full()));
+    fs::remove_dir_all(generation(&dir, 1)).unwrap();
+    assert!(dir.read().unwrap().boxes("review", &val).unwrap().is_some(), "each generation stands alone");
+}
+
+#[test]
+fn damage_does_not_spread_to_the_next_generation() {
+    let (_folder, dir) = fresh();
+    dir.writer().unwrap().commit(&full(), "full").unwrap();
+    let mut d = dir.read().unwrap();
+    d.set_info("a", 1.into());
+    let path = generation(&dir, 1).join("boxes.ground_truth.parquet");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let e = dir.writer().unwrap().commit(&d, "next").unwrap_err();
+    assert!(matches!(&e, DatasetError::Corrupt { path: p, .. } if *p == path), "{e}");
+    let val = d.members::<labelloop_core::Val>().ids()[0].clone();
+    assert!(matches!(d.boxes(GROUND_TRUTH, &val), Err(DatasetError::Corrupt { .. })), "nor into memory");
+    assert!(d.doctor().iter().any(|f| f.kind == labelloop_dataset::FindingKind::UnreadableField));
 }
 
 fn with_test_set() -> (TempDir, DatasetDir) {

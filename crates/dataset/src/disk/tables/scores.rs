@@ -1,0 +1,36 @@
+//! A score as a table and back.
+
+use std::collections::BTreeMap;
+
+use labelloop_core::SampleId;
+
+use super::column;
+use super::frame::{Columns, ROWS, read_table};
+use crate::Result;
+
+use std::path::Path;
+
+pub(super) fn encode(scores: &BTreeMap<SampleId, f64>) -> impl Iterator<Item = Columns> {
+    let rows: Vec<(&SampleId, &f64)> = scores.iter().collect();
+    let lots: Vec<Columns> =
+        if rows.is_empty() { vec![piece(&rows)] } else { rows.chunks(ROWS).map(piece).collect() };
+    lots.into_iter()
+}
+
+fn piece(rows: &[(&SampleId, &f64)]) -> Columns {
+    Columns::new().with("sample", column(rows, |r| r.0.as_str())).with("value", column(rows, |r| *r.1))
+}
+
+/// `ids`: all samples, in order.
+pub(super) fn read(bytes: &[u8], path: &Path, ids: &[SampleId]) -> Result<BTreeMap<SampleId, f64>> {
+    let mut scores = vec![];
+    let mut known = ids.iter();
+    for table in read_table(bytes, path)? {
+        let t = table?;
+        let (names, values) = (t.text("sample")?, t.real("value")?);
+        for row in 0..t.n_rows() {
+            scores.push((super::answers::next_known(&t, row, names[row], &mut known)?, values[row]));
+        }
+    }
+    Ok(scores.into_iter().collect())
+}
