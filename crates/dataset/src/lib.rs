@@ -3,6 +3,7 @@
 mod base;
 mod batch;
 mod dataset;
+mod diff;
 mod disk;
 mod doctor;
 mod error;
@@ -24,7 +25,14 @@ mod testing;
 
 pub use batch::{BatchReport, batch_view};
 pub use dataset::{Dataset, GROUND_TRUTH, HUMAN_LABELS};
-pub use disk::{DatasetDir, Generation, GenerationInfo, LAYOUT_VERSION, LedgerEntry, TestAccess, Writer};
+pub use diff::{
+    AnswersDiff, DatasetDiff, HiddenCounts, Moved, NamesDiff, ObjectCounts, Presence, SampleField,
+    ScoresDiff, TagDiff,
+};
+pub use disk::{
+    Checkup, DatasetDir, FolderFinding, FolderFindingKind, Generation, GenerationInfo, LAYOUT_VERSION,
+    LedgerEntry, TestAccess, Writer,
+};
 pub use doctor::{Finding, FindingKind};
 pub use error::{ConflictReason, DatasetError, Result};
 pub use import::{ImportReport, Quarantined};

@@ -7,7 +7,7 @@ use super::{DatasetDir, fs};
 use crate::dataset::field;
 use crate::{Dataset, DatasetError, Result};
 
-const LEDGER: &str = "test_ledger.jsonl";
+pub(super) const LEDGER: &str = "test_ledger.jsonl";
 
 /// One look at the frozen test set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,7 +162,7 @@ fn read_ledger(path: &Path) -> Result<Vec<LedgerEntry>> {
 
 /// How many bytes of a ledger are whole lines. A crash may cut the last line off before its line feed, and a loss of
 /// power may leave zeros in it, where its bytes did not reach the disk in time; JSON has none.
-fn complete(bytes: &[u8]) -> usize {
+pub(super) fn complete(bytes: &[u8]) -> usize {
     let written = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     bytes[..written].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1)
 }

@@ -1,5 +1,6 @@
 //! A dataset as a folder of generations.
 
+mod checkup;
 #[cfg(test)]
 mod faults;
 mod fs;
@@ -23,6 +24,7 @@ use crate::{Dataset, DatasetError, Result};
 use fs::Disk;
 use manifest::{MANIFEST, Manifest};
 
+pub use checkup::{Checkup, FolderFinding, FolderFindingKind};
 pub use ledger::{LedgerEntry, TestAccess};
 pub use manifest::LAYOUT_VERSION;
 pub(crate) use stored::{Scores, Stored};

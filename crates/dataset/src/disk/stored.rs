@@ -106,6 +106,13 @@ impl<T: Item> Stored<T> {
         })
     }
 
+    /// Whether two fields are the same bytes about the same samples; nothing is read for it.
+    pub(crate) fn is_same_on_disk(&self, other: &Self) -> bool {
+        self.answers.entry == other.answers.entry
+            && self.objects.entry == other.objects.entry
+            && (Arc::ptr_eq(&self.known.ids, &other.known.ids) || self.known.ids == other.known.ids)
+    }
+
     /// Which samples have which classes; the objects are not read for it.
     pub(crate) fn classes(&self) -> Result<&ClassIndex> {
         or_load(&self.classes, || {

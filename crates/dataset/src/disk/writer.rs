@@ -10,8 +10,8 @@ use super::tables::{self, Content};
 use super::{CURRENT, DatasetDir, GENERATIONS, Generation};
 use crate::{ConflictReason, Dataset, DatasetError, Result};
 
-const LOCK: &str = ".lock";
-const TEMPORARY: &str = ".tmp-";
+pub(super) const LOCK: &str = ".lock";
+pub(super) const TEMPORARY: &str = ".tmp-";
 
 /// The one who may commit. Holds the lock of the folder until it is dropped.
 #[derive(Debug)]

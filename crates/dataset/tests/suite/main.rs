@@ -1,7 +1,11 @@
 //! Tests of the public interface, in one program: linking the table engine once is slow enough.
 
 #[cfg(test)]
+mod checkup;
+#[cfg(test)]
 mod common;
+#[cfg(test)]
+mod diff;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
