@@ -7,6 +7,7 @@
 //! | `group` (id and name) | `capture` and `slice` |
 //! | `split_group`, `sample_id` | `group`, `id`; ours |
 //! | `labelled_by`, `labelled_at` | `labelled_by`; ours |
+//! | `source_id` | `extra["id"]`: what another format numbered it with; `id` is FiftyOne's own |
 //! | `ground_truth` null / empty | `boxes: None` / `Some` and empty |
 //! | detection `bounding_box` in shares, `iscrowd`, `area`, `annotator` | the label's fields |
 //! | other fields of a detection, `attributes` and `tags` where not empty | `extra` of the label |
@@ -25,3 +26,5 @@ pub use read::read;
 pub use write::write;
 
 const LABELS: &str = "ground_truth";
+/// What another format numbered a sample or label with: `id` is FiftyOne's own.
+const SOURCE_ID: &str = "source_id";

@@ -6,7 +6,7 @@ use labelloop_core::{
     BBox, CaptureId, ClassSchema, Extra, GroupKey, ImageSize, SampleId, SampleRecord, SliceKind,
 };
 
-use super::LABELS;
+use super::{LABELS, SOURCE_ID};
 use crate::json::{self, Object, Record, Source};
 use crate::named::{self, Named};
 use crate::warning::Notes;
@@ -165,7 +165,7 @@ impl<'a> Reader<'_, 'a> {
                 boxes: labels.is_some().then(Vec::new),
                 cuboids: None,
                 labelled_by,
-                extra: record.fields.into_extra(),
+                extra: with_source_id(record.fields.into_extra()),
             })
         };
         match build() {
@@ -205,6 +205,15 @@ impl<'a> Reader<'_, 'a> {
         }
         Ok(labels)
     }
+}
+
+fn with_source_id(mut extra: Extra) -> Extra {
+    if !extra.contains_key("id")
+        && let Some(number) = extra.remove(SOURCE_ID)
+    {
+        extra.insert("id".to_owned(), number);
+    }
+    extra
 }
 
 /// The size that `metadata` states, and whether it says more than that.
@@ -272,6 +281,6 @@ fn detection(
     for (key, default) in [("_cls", "\"Detection\""), ("attributes", "{}"), ("tags", "[]")] {
         drop_default(&mut record.fields, key, default);
     }
-    named.label.extra = record.fields.into_extra();
+    named.label.extra = with_source_id(record.fields.into_extra());
     Ok(named)
 }

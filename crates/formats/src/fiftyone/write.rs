@@ -1,9 +1,9 @@
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, ClassSchema, LabelledBox, LabelledBy, SampleRecord, SliceKind};
+use labelloop_core::{AnnotationSet, ClassSchema, Extra, LabelledBox, LabelledBy, SampleRecord, SliceKind};
 
-use super::LABELS;
 use super::read::{group_of, size_and_more};
+use super::{LABELS, SOURCE_ID};
 use crate::files::StagedFolder;
 use crate::json::{self, ObjectText};
 use crate::loss::{self, Holds, Losses};
@@ -27,7 +27,7 @@ const HOLDS: Holds = Holds {
     },
     sample_field: holds_sample_field,
     label_field: |label, key, raw| match key {
-        "_cls" | "label" | "bounding_box" | "iscrowd" | "area" => false,
+        "_cls" | "label" | "bounding_box" | "iscrowd" | "area" | SOURCE_ID => false,
         "annotator" => people::is_foreign(raw, label.annotator.is_some()),
         _ => true,
     },
@@ -36,7 +36,7 @@ const HOLDS: Holds = Holds {
 fn holds_sample_field(sample: &SampleRecord, key: &str, raw: &str) -> bool {
     let by = |has: fn(&LabelledBy) -> bool| sample.labelled_by.as_ref().is_some_and(has);
     match key {
-        "filepath" | "sample_id" | "split_group" | "_media_type" | LABELS => false,
+        "filepath" | "sample_id" | "split_group" | "_media_type" | LABELS | SOURCE_ID => false,
         "metadata" => size_and_more(raw).is_some_and(|said| said == sample.size),
         "group" => !has_rig(sample) && group_of(raw).is_none(),
         people::BY => people::is_foreign(raw, by(|b| b.annotator.is_some())),
@@ -120,7 +120,8 @@ fn sample_text(sample: &SampleRecord, schema: &ClassSchema) -> Result<String> {
         }
     };
     people::put(&mut text, sample.labelled_by.as_ref());
-    text.extra(id, &extra, &[])?;
+    put_source_id(&mut text, &extra);
+    text.extra(id, &extra, &["id"])?;
     text.string("_media_type", "image").raw("tags", "[]");
     Ok(text.finish())
 }
@@ -142,7 +143,14 @@ fn detection(sample: &SampleRecord, label: &LabelledBox, schema: &ClassSchema) -
     if let Some(annotator) = &label.annotator {
         text.string("annotator", annotator);
     }
-    text.extra(id, &HOLDS.label_extra(label), &[])?;
+    put_source_id(&mut text, &label.extra);
+    text.extra(id, &HOLDS.label_extra(label), &["id"])?;
     text.raw("attributes", "{}").raw("tags", "[]");
     Ok(text.finish())
+}
+
+fn put_source_id(text: &mut ObjectText, extra: &Extra) {
+    if let Some(number) = extra.get("id").filter(|raw| json::scalar_text(raw).is_some()) {
+        text.raw(SOURCE_ID, number);
+    }
 }

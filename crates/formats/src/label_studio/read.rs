@@ -16,8 +16,8 @@ use crate::{FormatError, Imported, ReadOptions, Result, Warning, WarningKind, fi
 
 /// Reads a JSON list of tasks, in their order.
 ///
-/// The classes are those of the labelling configuration beside the file (ending `config.xml`), as [`super::write()`] leaves
-/// it; without it and without [`ReadOptions::schema`] those that occur, sorted, with a warning. Brushes, polygons, turned
+/// The classes are those of the labelling configuration beside the file: ending `config.xml`, as [`super::write()`] leaves
+/// it, or `label_config.xml`, as Label Studio's converter does; without it and without [`ReadOptions::schema`] those that occur, sorted, with a warning. Brushes, polygons, turned
 /// rectangles and skipped annotations are counted as not read.
 ///
 /// # Errors
@@ -93,10 +93,8 @@ fn read_part(path: &Path, options: &ReadOptions, part: Part) -> Result<(Annotati
 }
 
 fn configured_classes(path: &Path) -> Result<Option<ClassSchema>> {
-    let config = path.with_extension("config.xml");
-    if !config.is_file() {
-        return Ok(None);
-    }
+    let beside = ["config.xml", "label_config.xml"].map(|ending| path.with_extension(ending));
+    let Some(config) = beside.into_iter().find(|config| config.is_file()) else { return Ok(None) };
     let root = xml::read(&config, "View")?;
     let labels = root.descendants().into_iter().filter(|e| e.name == "Label");
     let names: Vec<&str> = labels.filter_map(|l| l.attribute("value")).collect();

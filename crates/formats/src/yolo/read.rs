@@ -13,8 +13,8 @@ use crate::{FormatError, Imported, ReadOptions, Result, WarningKind, files, json
 
 /// Reads a YOLO folder by its `dataset.yaml`.
 ///
-/// `names` may be a list or a map from 0 without gaps. `train`, `val` and `test` are folders, or lists of folders,
-/// inside the folder of the file; a `path` elsewhere is not followed, so a folder that was moved reads as well. An
+/// `names` may be a list or a map from 0 without gaps. `train`, `val` and `test` are folders, text files that list images, or
+/// lists of these, inside the folder of the file; a `path` elsewhere is not followed, so a folder that was moved reads as well. An
 /// image without a label file is unlabelled; an empty one says that there is no object. Sizes come from the headers of
 /// the images, or from `image_sizes.tsv` as [`super::write()`] leaves it.
 ///
@@ -184,7 +184,45 @@ struct Reader<'r> {
 const IMAGE_ENDINGS: [&str; 9] = ["bmp", "gif", "jpeg", "jpg", "png", "tif", "tiff", "webp", "heic"];
 
 impl Reader<'_> {
+    /// A folder of images, or a text file that lists them.
     fn part(&mut self, part: &str, given: &str) -> Result<()> {
+        match self.folder(given) {
+            Some(list) if list.ends_with(".txt") && self.root.join(&list).is_file() => {
+                self.listed(part, &list)
+            }
+            _ => self.images_of(part, given),
+        }
+    }
+
+    /// Images by a list, one on each line, relative to the root or in it.
+    fn listed(&mut self, part: &str, list: &str) -> Result<()> {
+        let path = self.root.join(list);
+        for (i, line) in files::read_text(&path)?.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            match self.folder(line) {
+                Some(image) => {
+                    // The folder is that of the images, so that ids are those that it gives as a whole.
+                    let upto = |mark: &str| image.find(mark).map(|at| at + mark.len() - 1);
+                    let own = format!("/images/{part}/");
+                    let bare = image.starts_with(&own[1..]).then(|| own.len() - 2);
+                    let end = bare.or_else(|| upto(&own)).or_else(|| upto("/images/"));
+                    let end = end.or_else(|| image.starts_with("images/").then_some("images".len()));
+                    let folder = image[..end.unwrap_or(0)].to_owned();
+                    self.sample(part, &folder, &image)?;
+                }
+                None => {
+                    let kind = WarningKind::UnsafePath { place: part.to_owned(), found: line.to_owned() };
+                    self.notes.note_in(&path, Some(i + 1), kind)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn images_of(&mut self, part: &str, given: &str) -> Result<()> {
         let Some(folder) = self.folder(given) else {
             return self
                 .notes
