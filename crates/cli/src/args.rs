@@ -2,6 +2,7 @@
 
 mod duplicates;
 mod embed;
+mod history;
 mod layout;
 mod qa_neighbours;
 mod zcore;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::duplicates::{BitsArg, DuplicatesArgs};
 pub(crate) use self::embed::{BackendArg, EmbedArgs};
+pub(crate) use self::history::{HistoryArgs, HistoryCommand};
 pub(crate) use self::layout::{ColourKind, LayoutArgs, LayoutMethod};
 pub(crate) use self::qa_neighbours::QaNeighboursArgs;
 pub(crate) use self::zcore::{ZcoreArgs, ZcoreCommand, ZcoreMergeArgs, ZcoreParamsArgs};
@@ -69,8 +71,10 @@ pub(crate) enum Command {
     Next(ProjectArgs),
     /// Where the project stands and what to do next.
     Status(ProjectArgs),
-    /// Look for contradictions in the project and explain them.
+    /// Look for damage and contradictions in the project, and say what to do about them.
     Doctor(ProjectArgs),
+    /// Generations of the dataset: list them, compare two, go back to one.
+    History(HistoryArgs),
     /// Draw the plots and write the HTML page.
     Report(ProjectArgs),
     /// Run the loop until a rule stops it or people must label.

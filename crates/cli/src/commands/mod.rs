@@ -4,9 +4,11 @@ mod arrays;
 mod convert;
 mod data;
 mod demo;
+mod doctor;
 mod duplicates;
 mod embed;
 mod eval;
+mod history;
 mod iou3d;
 mod layout;
 mod neighbors;
@@ -56,7 +58,8 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Train(args) => step::train(args, output),
         Command::Next(args) => step::next(args, output),
         Command::Status(args) => project::status(args, output),
-        Command::Doctor(args) => project::doctor(args, output),
+        Command::Doctor(args) => doctor::doctor(args, output),
+        Command::History(args) => history::history(args, output),
         Command::Report(args) => project::report(args, output),
         Command::Run(args) => run::run(args, output),
         Command::Demo(args) => demo::demo(args, output),

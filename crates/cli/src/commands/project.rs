@@ -1,4 +1,4 @@
-//! `init`, `status`, `doctor`, `report`.
+//! `init`, `status`, `report`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,14 +9,12 @@ use labelloop_formats::coco;
 use labelloop_loop::annotate::AnnotatorParams;
 use labelloop_loop::config::OnFail;
 use labelloop_loop::history::History;
-use labelloop_loop::leaks::LeakParams;
 use labelloop_loop::state::{Phase, State};
 use labelloop_loop::{LoopConfig, Project};
 use serde_json::json;
 
 use crate::args::{InitArgs, ProjectArgs};
-use crate::output::{GATE, Output};
-use crate::progress::Teller;
+use crate::output::Output;
 
 /// Writes the configuration and an empty dataset.
 pub(super) fn init(args: &InitArgs, output: &Output) -> anyhow::Result<ExitCode> {
@@ -111,30 +109,6 @@ fn advice(project: &Project, state: Option<&State>) -> anyhow::Result<String> {
             format!("finished ({reason}); labelloop eval --test --reason ... opens the frozen test set, once")
         }
     })
-}
-
-/// Contradictions in the dataset, each in one line, and pictures of different splits that look alike.
-///
-/// Contradictions end with a refusal. Looks are a matter of degree: near-duplicates are a warning.
-pub(super) fn doctor(args: &ProjectArgs, output: &Output) -> anyhow::Result<ExitCode> {
-    let project = Project::open(&args.project)?;
-    project.dir().verify()?;
-    let dataset = project.dataset()?;
-    let findings = dataset.doctor();
-    let mut lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    if lines.is_empty() {
-        lines.push("no contradiction found".to_owned());
-    }
-    let is_split = dataset.samples().values().any(|s| s.split.is_some());
-    let leaks = is_split
-        .then(|| project.leaks(&dataset, &LeakParams::default(), &Teller::new(output)))
-        .transpose()?;
-    if let Some(report) = &leaks {
-        let level = if report.is_clean() { "" } else { "warning: " };
-        lines.push(format!("{level}{report}"));
-    }
-    output.result(&json!({ "findings": findings, "leaks": leaks }), &lines.join("\n"))?;
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(GATE) })
 }
 
 /// Plots and page.
