@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use labelloop_core::{
@@ -177,10 +177,12 @@ impl Dataset {
     }
 
     /// Slices of a capture have distinct names and one group, old and new samples taken together.
-    fn check_captures<'a>(&'a self, new: impl Iterator<Item = &'a Sample>) -> Result<()> {
+    fn check_captures<'a>(&'a self, new: impl Iterator<Item = &'a Sample> + Clone) -> Result<()> {
+        let touched: HashSet<&CaptureId> = new.clone().map(|s| &s.capture).collect();
+        let old = self.samples.values().filter(|s| touched.contains(&s.capture));
         let mut slices: BTreeMap<(&CaptureId, &str), &SampleId> = BTreeMap::new();
         let mut groups: BTreeMap<&CaptureId, &GroupKey> = BTreeMap::new();
-        for s in self.samples.values().chain(new) {
+        for s in old.chain(new) {
             let first = slices.entry((&s.capture, &s.slice)).or_insert(&s.id);
             if **first != s.id {
                 return Err(DatasetError::DuplicateSlice {

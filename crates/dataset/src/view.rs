@@ -245,13 +245,9 @@ impl Dataset {
     /// [`DatasetError::UnknownField`] or [`DatasetError::Core`] for a class question that cannot be answered.
     pub fn select(&self, query: &Query) -> Result<Vec<SampleId>> {
         self.check_query(query)?;
-        let mut masks = vec![];
-        self.class_masks(query, &mut masks)?;
-        let is_chosen = |(row, sample): &(usize, &Sample)| {
-            let mut classes = masks.iter().map(|mask| mask[*row]);
-            holds(query, sample, &mut || classes.next().unwrap_or(false))
-        };
-        Ok(self.samples.values().enumerate().filter(is_chosen).map(|(_, s)| s.id.clone()).collect())
+        let question = self.prepared(query)?;
+        let chosen = self.samples.values().enumerate().filter(|(row, sample)| question.holds(*row, sample));
+        Ok(chosen.map(|(_, sample)| sample.id.clone()).collect())
     }
 
     fn stored_view(&self, name: &str) -> Result<&View> {
@@ -275,39 +271,54 @@ impl Dataset {
         }
     }
 
-    /// For each question about a class, in the order in which `holds` meets them: which of all samples have it.
-    fn class_masks(&self, query: &Query, masks: &mut Vec<Vec<bool>>) -> Result<()> {
-        match query {
-            Query::Class { field, class } => {
-                let class = self.schema.index(class)?;
-                let mut mask = vec![false; self.samples.len()];
-                if let Some(labels) = self.boxes.get(field) {
-                    labels.mark_class(class, self.samples.keys(), &mut mask)?;
-                }
-                if let Some(labels) = self.cuboids.get(field) {
-                    labels.mark_class(class, self.samples.keys(), &mut mask)?;
-                }
-                masks.push(mask);
-                Ok(())
-            }
-            Query::All { of } => of.iter().try_for_each(|q| self.class_masks(q, masks)),
-            Query::Not { of } => self.class_masks(of, masks),
-            _ => Ok(()),
-        }
+    /// Answers what is about classes for all samples at once.
+    fn prepared<'a>(&self, query: &'a Query) -> Result<Question<'a>> {
+        Ok(match query {
+            Query::Split { split } => Question::Split(*split),
+            Query::Status { status } => Question::Status(*status),
+            Query::Tag { tag } => Question::Tag(tag),
+            Query::Batch { number } => Question::Batch(*number),
+            Query::Class { field, class } => Question::Class(self.class_mask(field, class)?),
+            Query::All { of } => Question::All(of.iter().map(|q| self.prepared(q)).collect::<Result<_>>()?),
+            Query::Not { of } => Question::Not(Box::new(self.prepared(of)?)),
+        })
+    }
+
+    fn class_mask(&self, field: &str, class: &str) -> Result<Vec<bool>> {
+        let class = self.schema.index(class)?;
+        let boxes = self.boxes.get(field).map(|l| l.class_mask(class, self.samples.keys()));
+        let cuboids = self.cuboids.get(field).map(|l| l.class_mask(class, self.samples.keys()));
+        Ok(match (boxes.transpose()?, cuboids.transpose()?) {
+            (Some(a), Some(b)) => a.iter().zip(b).map(|(a, b)| a | b).collect(),
+            (a, b) => a.or(b).unwrap_or_else(|| vec![false; self.samples.len()]),
+        })
     }
 }
 
-/// Whether a question holds for a sample. `has_class` answers the questions about classes, one after the other, so all
-/// of them are asked even when the answer is known before.
-fn holds(query: &Query, sample: &Sample, has_class: &mut impl FnMut() -> bool) -> bool {
-    match query {
-        Query::Split { split } => sample.split == Some(*split),
-        Query::Status { status } => sample.status == *status,
-        Query::Tag { tag } => sample.has_tag(tag),
-        Query::Batch { number } => sample.batch == Some(*number),
-        Query::Class { .. } => has_class() && sample.split != Some(Split::Test),
-        Query::All { of } => of.iter().fold(true, |all, q| holds(q, sample, has_class) && all),
-        Query::Not { of } => !holds(of, sample, has_class),
+/// A query that can be put to one sample after the other.
+enum Question<'a> {
+    Split(Split),
+    Status(Status),
+    Tag(&'a Tag),
+    Batch(u32),
+    /// Of all samples in order, which have an object of the class.
+    Class(Vec<bool>),
+    All(Vec<Question<'a>>),
+    Not(Box<Question<'a>>),
+}
+
+impl Question<'_> {
+    /// `row`: place of the sample among all.
+    fn holds(&self, row: usize, sample: &Sample) -> bool {
+        match self {
+            Self::Split(split) => sample.split == Some(*split),
+            Self::Status(status) => sample.status == *status,
+            Self::Tag(tag) => sample.has_tag(tag),
+            Self::Batch(number) => sample.batch == Some(*number),
+            Self::Class(mask) => mask[row] && sample.split != Some(Split::Test),
+            Self::All(of) => of.iter().all(|question| question.holds(row, sample)),
+            Self::Not(of) => !of.holds(row, sample),
+        }
     }
 }
 

@@ -88,12 +88,15 @@ impl Disk {
 
     /// Gives a file that is on the disk a second name; `false` where the file system knows no such thing.
     pub(super) fn link(&self, from: &Path, to: &Path) -> Result<bool> {
-        use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+        use io::ErrorKind::{CrossesDevices, TooManyLinks, Unsupported};
+        // What FAT says, and a kernel that guards files of others: "operation not permitted".
+        const EPERM: i32 = 1;
+        let is_unknown = |e: &io::Error| {
+            matches!(e.kind(), CrossesDevices | TooManyLinks | Unsupported) || e.raw_os_error() == Some(EPERM)
+        };
         match self.run(to, Step::Link(from), || fs::hard_link(from, to)) {
             Ok(()) => Ok(true),
-            Err(e) if matches!(e.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported) => {
-                Ok(false)
-            }
+            Err(e) if is_unknown(&e) => Ok(false),
             Err(e) => Err(DatasetError::write("link", to, e)),
         }
     }

@@ -53,10 +53,13 @@ impl Catalog {
     }
 }
 
+/// Writes a file; the path is for errors.
+pub(super) type WriteTo<'a> = dyn Fn(&mut dyn Write, &Path) -> Result<()> + 'a;
+
 /// How a file comes about.
 pub(super) enum Content<'a> {
     /// It is written.
-    New(Box<dyn Fn(&mut dyn Write, &Path) -> Result<()> + 'a>),
+    New(Box<WriteTo<'a>>),
     /// It stands in an earlier generation, and nothing changed since.
     Kept(&'a Committed),
 }

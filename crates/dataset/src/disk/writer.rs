@@ -1,12 +1,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::fs::{self, Disk};
 use super::manifest::{FileEntry, MANIFEST, Manifest};
 use super::stored::Committed;
-use super::tables::{self, Content};
+use super::tables::{self, Content, WriteTo};
 use super::{CURRENT, DatasetDir, GENERATIONS, Generation};
 use crate::{ConflictReason, Dataset, DatasetError, Result};
 
@@ -182,11 +181,7 @@ impl Writer {
         Ok(manifest)
     }
 
-    fn write_file(
-        &self,
-        path: &Path,
-        write: &dyn Fn(&mut dyn Write, &Path) -> Result<()>,
-    ) -> Result<FileEntry> {
+    fn write_file(&self, path: &Path, write: &WriteTo<'_>) -> Result<FileEntry> {
         let mut file = self.disk().create(path)?;
         write(&mut file, path).map_err(|e| file.cause(e))?;
         let (n_bytes, blake3) = file.finish()?;

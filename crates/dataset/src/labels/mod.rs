@@ -126,26 +126,57 @@ impl<T: Item> Labels<T> {
         self.stored.as_deref().filter(|_| self.changes.is_empty())
     }
 
-    /// Sets `mask[i]` for the i-th of all samples where it has an object of the class. O(samples + changes), and no
-    /// table of objects is read for it.
-    pub(crate) fn mark_class<'a>(
+    /// Marks those of all samples, in order, that have an object of the class: O(samples + changes), and no table of
+    /// objects is read for it.
+    pub(crate) fn class_mask<'a>(
         &self,
         class: ClassIdx,
         samples: impl ExactSizeIterator<Item = &'a SampleId>,
-        mask: &mut [bool],
-    ) -> Result<()> {
-        let mut stored = match &self.stored {
-            Some(stored) => stored.classes()?.samples_of(class),
-            None => Box::new(std::iter::empty()),
+    ) -> Result<Vec<bool>> {
+        let mut mask = vec![false; samples.len()];
+        let Some(stored) = &self.stored else {
+            self.mark_changes(class, samples, &mut mask);
+            return Ok(mask);
+        };
+        let index = stored.classes()?;
+        let rows = index.rows_of(class);
+        if mask.len() == index.ids().len() {
+            // Samples never go away, so as many as ever are the same as ever, and rows are places.
+            rows.iter().for_each(|row| mask[*row as usize] = true);
+            for (id, answer) in &self.changes {
+                if let Ok(place) = index.ids().binary_search(id) {
+                    mask[place] = answer.has(class);
+                }
+            }
+            return Ok(mask);
         }
-        .peekable();
+        let mut with_class = rows.iter().map(|row| &index.ids()[*row as usize]).peekable();
+        let samples: Vec<&SampleId> = samples.collect();
+        for (id, slot) in samples.iter().zip(&mut mask) {
+            *slot = with_class.next_if(|of| of == id).is_some();
+        }
+        self.mark_changes(class, samples.into_iter(), &mut mask);
+        Ok(mask)
+    }
+
+    fn mark_changes<'a>(
+        &self,
+        class: ClassIdx,
+        samples: impl Iterator<Item = &'a SampleId>,
+        mask: &mut [bool],
+    ) {
         let mut changes = self.changes.iter().peekable();
         for (id, slot) in samples.zip(mask) {
-            let has_stored = stored.next_if(|of| *of == id).is_some();
-            let changed = changes.next_if(|(of, _)| *of == id);
-            *slot |= changed.map_or(has_stored, |(_, a)| a.items.iter().any(|item| item.class() == class));
+            if let Some((_, answer)) = changes.next_if(|(of, _)| *of == id) {
+                *slot = answer.has(class);
+            }
         }
-        Ok(())
+    }
+}
+
+impl<T: Item> Answer<T> {
+    fn has(&self, class: ClassIdx) -> bool {
+        self.items.iter().any(|item| item.class() == class)
     }
 }
 
@@ -239,8 +270,6 @@ mod tests {
         let mut l = labels(&[("a", 1), ("c", 2)]);
         l.insert(ids(&["b"]).remove(0), Answer::new(vec![a_box(1)]));
         let all = ids(&["0", "a", "b", "c"]);
-        let mut mask = [false; 4];
-        l.mark_class(ClassIdx(0), all.iter(), &mut mask).unwrap();
-        assert_eq!(mask, [false, true, false, true]);
+        assert_eq!(l.class_mask(ClassIdx(0), all.iter()).unwrap(), [false, true, false, true]);
     }
 }

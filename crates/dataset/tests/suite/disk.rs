@@ -322,6 +322,45 @@ fn damage_does_not_spread_to_the_next_generation() {
     assert!(d.doctor().iter().any(|f| f.kind == labelloop_dataset::FindingKind::UnreadableField));
 }
 
+/// What a question about a class comes to, from its definition.
+fn with_class(d: &Dataset, field: &str, class: u32) -> Vec<labelloop_core::SampleId> {
+    let has = |id: &labelloop_core::SampleId| {
+        let boxes = d.boxes(field, id).ok().flatten().unwrap_or_default();
+        let cuboids = d.cuboids(field, id).ok().flatten().unwrap_or_default();
+        boxes.iter().any(|b| b.class.0 == class) || cuboids.iter().any(|c| c.class.0 == class)
+    };
+    d.samples().keys().filter(|id| has(id)).cloned().collect()
+}
+
+#[test]
+fn questions_about_classes_see_what_is_stored_and_what_changed_since() {
+    let (_folder, dir) = fresh();
+    dir.writer().unwrap().commit(&full(), "full").unwrap();
+    let check = |d: &Dataset, when: &str| {
+        for field in [GROUND_TRUTH, HUMAN_LABELS] {
+            for (class, name) in [(0, "car"), (1, "van")] {
+                let found = d.select(&Query::class(field, name)).unwrap();
+                assert_eq!(found, with_class(d, field, class), "{when}, {field}, {name}");
+            }
+        }
+    };
+    check(&full(), "in memory");
+    let mut d = dir.read().unwrap();
+    check(&d, "stored");
+    let pool = d.unlabeled_pool().ids().to_vec();
+    d.set_boxes(GROUND_TRUTH, &pool[0], vec![]).unwrap();
+    d.set_boxes(GROUND_TRUTH, &pool[1], vec![a_box(1, [0.0, 0.0, 2.0, 2.0])]).unwrap();
+    d.set_boxes(HUMAN_LABELS, &pool[2], vec![a_box(0, [0.0, 0.0, 2.0, 2.0])]).unwrap();
+    check(&d, "stored and changed");
+    let first = labelled("a new one, before all others", vec![a_box(0, [1.0, 1.0, 2.0, 2.0])]);
+    let last = labelled("~", vec![a_box(1, [1.0, 1.0, 2.0, 2.0])]);
+    d.import(&set_of(vec![first, last]), GROUND_TRUTH, BoxPolicy::default()).unwrap();
+    d.set_boxes(GROUND_TRUTH, &pool[3], vec![a_box(1, [0.0, 0.0, 2.0, 2.0])]).unwrap();
+    check(&d, "stored, changed and grown");
+    dir.writer().unwrap().commit(&d, "grown").unwrap();
+    check(&dir.read().unwrap(), "stored again");
+}
+
 fn with_test_set() -> (TempDir, DatasetDir) {
     let (folder, dir) = fresh();
     dir.writer().unwrap().commit(&full(), "full").unwrap();

@@ -13,6 +13,4 @@ mod import;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
-mod scale;
-#[cfg(test)]
 mod split;

@@ -73,24 +73,23 @@ fn class_text<T: Item>(items: &[T]) -> String {
 pub(super) fn read_classes(
     bytes: &[u8],
     path: &Path,
-    ids: &[SampleId],
+    ids: &Arc<[SampleId]>,
     n_classes: usize,
 ) -> Result<ClassIndex> {
-    let (mut found, mut rows) = (vec![], vec![vec![]; n_classes]);
-    let mut known = ids.iter();
+    let mut rows = vec![vec![]; n_classes];
+    let mut known = (0u32..).zip(ids.iter());
     for table in read_table(bytes, path)? {
         let t = table?;
         let (samples, classes) = (t.text("sample")?, t.text("classes")?);
         for row in 0..t.n_rows() {
-            let number = u32::try_from(found.len()).unwrap_or(u32::MAX);
-            found.push(next_known(&t, row, samples[row], &mut known)?);
+            let (number, _) = next_known(&t, row, samples[row], &mut known)?;
             for class in classes[row].split_ascii_whitespace() {
                 let of_class = class.parse().ok().and_then(|c: usize| rows.get_mut(c));
                 of_class.ok_or_else(|| t.bad("classes", row, class, "a class of the schema"))?.push(number);
             }
         }
     }
-    Ok(ClassIndex::new(found, rows))
+    Ok(ClassIndex::new(Arc::clone(ids), rows))
 }
 
 /// The tables of answers and objects of a field, each as bytes and place.
@@ -103,13 +102,13 @@ pub(in crate::disk) struct Tables<'a> {
 pub(super) fn read<T: Item>(tables: &Tables<'_>, ids: &[SampleId], n_classes: usize) -> Result<Packed<T>> {
     let (answers, path) = tables.answers;
     let (mut samples, mut counts, mut by) = (vec![], vec![], vec![]);
-    let mut known = ids.iter();
+    let mut known = (0u32..).zip(ids);
     for table in read_table(answers, path)? {
         let t = table?;
         let (names, ns) = (t.text("sample")?, t.whole("n")?);
         let (annotators, times) = (t.text_opt("annotator")?, t.text_opt("labelled_at")?);
         for row in 0..t.n_rows() {
-            samples.push(next_known(&t, row, names[row], &mut known)?);
+            samples.push(next_known(&t, row, names[row], &mut known)?.1.clone());
             counts.push(ns[row] as usize);
             by.push(signature(annotators[row], times[row], by.last()));
         }
@@ -156,15 +155,15 @@ fn read_objects<T: Item>(
     }
 }
 
-/// The sample of that name, behind those that were met already.
+/// The sample of that name with its number, behind those that were met already.
 pub(super) fn next_known<'a>(
     t: &Table,
     row: usize,
     name: &str,
-    known: &mut impl Iterator<Item = &'a SampleId>,
-) -> Result<SampleId> {
+    known: &mut impl Iterator<Item = (u32, &'a SampleId)>,
+) -> Result<(u32, &'a SampleId)> {
     let unknown = || t.bad("sample", row, name, "a sample of the dataset, in order");
-    known.find(|id| id.as_str() == name).cloned().ok_or_else(unknown)
+    known.find(|(_, id)| id.as_str() == name).ok_or_else(unknown)
 }
 
 /// Signatures that repeat are kept once.
@@ -229,10 +228,9 @@ mod tests {
         write_objects(&labels, &schema(), &mut objects, Path::new("o")).unwrap();
         let back = read_two(&answers, &objects).unwrap();
         assert!(labels.iter().unwrap().eq(back.iter()));
-        let classes = read_classes(&answers, Path::new("a"), &ids(&["s0", "s1", "s2"]), 2).unwrap();
-        let of =
-            |c| classes.samples_of(labelloop_core::ClassIdx(c)).map(SampleId::as_str).collect::<Vec<_>>();
-        assert_eq!((of(0), of(1), of(7)), (vec!["s0", "s2"], vec!["s0"], vec![]));
+        let classes = read_classes(&answers, Path::new("a"), &ids(&["s0", "s1", "s2"]).into(), 2).unwrap();
+        let of = |c| classes.rows_of(labelloop_core::ClassIdx(c)).to_vec();
+        assert_eq!((of(0), of(1), of(7)), (vec![0, 2], vec![0], vec![]));
     }
 
     #[test]
@@ -263,7 +261,7 @@ mod tests {
     fn classes_of_answers_are_in_the_schema() {
         for bad in ["2", "x", "0 -1"] {
             let table = answers(&["s1"], &[2], &[bad]);
-            let read = read_classes(&table, Path::new("a.parquet"), &ids(&["s1"]), 2);
+            let read = read_classes(&table, Path::new("a.parquet"), &ids(&["s1"]).into(), 2);
             assert!(message(read).contains("a class of the schema"), "{bad}");
         }
     }

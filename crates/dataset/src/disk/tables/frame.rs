@@ -82,17 +82,25 @@ pub(crate) struct Table {
     first_row: usize,
 }
 
-macro_rules! getters {
-    ($required:ident, $optional:ident, $method:ident, $type:ty) => {
+macro_rules! required {
+    ($name:ident, $method:ident, $type:ty) => {
         /// A column without gaps.
-        pub(super) fn $required(&self, name: &str) -> Result<Vec<$type>> {
-            let gap = |row: usize| self.bad(name, row, "no value", stringify!($type));
-            let values = self.$optional(name)?;
-            values.into_iter().enumerate().map(|(row, v)| v.ok_or_else(|| gap(row))).collect()
+        pub(super) fn $name(&self, name: &str) -> Result<Vec<$type>> {
+            let column = self.frame.column(name).map_err(|e| self.wrong(&e))?;
+            let values = column.$method().map_err(|e| self.wrong(&e))?;
+            if values.has_nulls() {
+                let row = values.iter().position(|v| v.is_none()).unwrap_or_default();
+                return Err(self.bad(name, row, "no value", stringify!($type)));
+            }
+            Ok(values.iter().flatten().collect())
         }
+    };
+}
 
+macro_rules! optional {
+    ($name:ident, $method:ident, $type:ty) => {
         /// A column that may have gaps.
-        pub(super) fn $optional(&self, name: &str) -> Result<Vec<Option<$type>>> {
+        pub(super) fn $name(&self, name: &str) -> Result<Vec<Option<$type>>> {
             let column = self.frame.column(name).map_err(|e| self.wrong(&e))?;
             Ok(column.$method().map_err(|e| self.wrong(&e))?.iter().collect())
         }
@@ -112,10 +120,13 @@ impl Table {
         self.frame.height()
     }
 
-    getters!(text, text_opt, str, &str);
-    getters!(whole, whole_opt, u32, u32);
-    getters!(real, real_opt, f64, f64);
-    getters!(flag, flag_opt, bool, bool);
+    required!(text, str, &str);
+    required!(whole, u32, u32);
+    required!(real, f64, f64);
+    required!(flag, bool, bool);
+    optional!(text_opt, str, &str);
+    optional!(whole_opt, u32, u32);
+    optional!(real_opt, f64, f64);
 
     /// A column of text that older versions did not write: all gaps where it is absent.
     pub(super) fn text_since(&self, name: &str) -> Result<Vec<Option<&str>>> {
@@ -175,7 +186,7 @@ pub(super) mod tests {
     #[test]
     fn what_is_no_parquet_is_refused() {
         for bytes in [vec![], b"PAR1".to_vec(), b"PAR1 and nothing of use PAR1".to_vec()] {
-            let pieces = read_table(&bytes, Path::new("t.parquet")).map(|pieces| pieces.count());
+            let pieces = read_table(&bytes, Path::new("t.parquet")).map(Iterator::count);
             assert!(message(pieces).contains("a Parquet table"));
             assert!(message(Table::read(bytes, "t.parquet".into())).contains("a Parquet table"));
         }

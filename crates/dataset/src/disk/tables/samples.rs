@@ -11,30 +11,30 @@ use crate::{Result, Sample, Status, Tag};
 /// In the order of ids.
 pub(super) fn encode(samples: &BTreeMap<SampleId, Sample>) -> impl Iterator<Item = Columns> {
     let mut rest = samples.values();
-    let first = piece(rest.by_ref().take(ROWS).collect());
+    let first: Vec<&Sample> = rest.by_ref().take(ROWS).collect();
     let later = std::iter::from_fn(move || {
         let rows: Vec<&Sample> = rest.by_ref().take(ROWS).collect();
-        (!rows.is_empty()).then(|| piece(rows))
+        (!rows.is_empty()).then(|| piece(&rows))
     });
-    std::iter::once(first).chain(later)
+    std::iter::once(piece(&first)).chain(later)
 }
 
-fn piece(rows: Vec<&Sample>) -> Columns {
+fn piece(rows: &[&Sample]) -> Columns {
     let tags: Vec<String> = rows.iter().map(|s| tag_text(s)).collect();
     let extra: Vec<Option<String>> = rows.iter().map(|s| extra_text(&s.extra)).collect();
     Columns::new()
-        .with("id", column(&rows, |s| s.id.as_str()))
-        .with("capture", column(&rows, |s| s.capture.as_str()))
-        .with("group", column(&rows, |s| s.group.as_str()))
-        .with("slice", column(&rows, |s| s.slice.as_str()))
-        .with("kind", column(&rows, |s| kind_name(s.kind)))
-        .with("file_name", column(&rows, |s| s.file_name.as_str()))
-        .with("width", column(&rows, |s| s.size.map(ImageSize::width)))
-        .with("height", column(&rows, |s| s.size.map(ImageSize::height)))
-        .with("split", column(&rows, |s| s.split.map(Split::as_str)))
-        .with("status", column(&rows, |s| s.status.as_str()))
-        .with("batch", column(&rows, |s| s.batch))
-        .with("parent", column(&rows, |s| s.parent.as_ref().map(SampleId::as_str)))
+        .with("id", column(rows, |s| s.id.as_str()))
+        .with("capture", column(rows, |s| s.capture.as_str()))
+        .with("group", column(rows, |s| s.group.as_str()))
+        .with("slice", column(rows, |s| s.slice.as_str()))
+        .with("kind", column(rows, |s| kind_name(s.kind)))
+        .with("file_name", column(rows, |s| s.file_name.as_str()))
+        .with("width", column(rows, |s| s.size.map(ImageSize::width)))
+        .with("height", column(rows, |s| s.size.map(ImageSize::height)))
+        .with("split", column(rows, |s| s.split.map(Split::as_str)))
+        .with("status", column(rows, |s| s.status.as_str()))
+        .with("batch", column(rows, |s| s.batch))
+        .with("parent", column(rows, |s| s.parent.as_ref().map(SampleId::as_str)))
         .with("tags", tags)
         .with("extra", extra)
 }
