@@ -59,7 +59,7 @@ fn run(folder: &std::path::Path, config: &LoopConfig) -> anyhow::Result<Vec<Iter
     let schema =
         labelloop_formats::coco::read(&coco, &labelloop_formats::coco::ReadOptions::default())?.set.schema;
     let project = Project::init(folder, config, &schema)?;
-    project.prepare()?;
+    project.prepare(&Silent)?;
     Run::begin(&project, Begin::Resume, &Silent)?.go()?;
     Ok(History::load(&project.layout.history())?.records())
 }

@@ -10,13 +10,35 @@ use crate::{AcquireError, Result};
 ///
 /// Only members of the pool fit; planning from another split does not compile:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// use labelloop_acquire::Candidates;
 /// use labelloop_core::{FrozenTest, Members};
 /// use ndarray::ArrayView2;
 ///
 /// fn leak<'a>(test: &'a Members<FrozenTest>, embeddings: ArrayView2<'a, f32>) -> Candidates<'a> {
 ///     Candidates { members: test, groups: None, embeddings, cost: None }
+/// }
+/// ```
+///
+/// nor does planning from val or golden:
+///
+/// ```compile_fail,E0308
+/// use labelloop_acquire::Candidates;
+/// use labelloop_core::{Members, Val};
+/// use ndarray::ArrayView2;
+///
+/// fn leak<'a>(val: &'a Members<Val>, embeddings: ArrayView2<'a, f32>) -> Candidates<'a> {
+///     Candidates { members: val, groups: None, embeddings, cost: None }
+/// }
+/// ```
+///
+/// ```compile_fail,E0308
+/// use labelloop_acquire::Candidates;
+/// use labelloop_core::{Golden, Members};
+/// use ndarray::ArrayView2;
+///
+/// fn leak<'a>(golden: &'a Members<Golden>, embeddings: ArrayView2<'a, f32>) -> Candidates<'a> {
+///     Candidates { members: golden, groups: None, embeddings, cost: None }
 /// }
 /// ```
 ///

@@ -4,7 +4,9 @@ mod duplicates;
 mod embed;
 mod history;
 mod layout;
+mod people;
 mod qa_neighbours;
+mod split;
 mod zcore;
 
 use std::path::PathBuf;
@@ -15,7 +17,9 @@ pub(crate) use self::duplicates::{BitsArg, DuplicatesArgs};
 pub(crate) use self::embed::{BackendArg, EmbedArgs};
 pub(crate) use self::history::{HistoryArgs, HistoryCommand};
 pub(crate) use self::layout::{ColourKind, LayoutArgs, LayoutMethod};
+pub(crate) use self::people::{ExportArgs, ImportArgs, MediaArg, NoBoxesArg};
 pub(crate) use self::qa_neighbours::QaNeighboursArgs;
+pub(crate) use self::split::{LeaksArgs, LookArgs, NearArg, SplitArgs};
 pub(crate) use self::zcore::{ZcoreArgs, ZcoreCommand, ZcoreMergeArgs, ZcoreParamsArgs};
 
 /// What to label next, did it help, can we trust the labels, when do we stop.
@@ -57,6 +61,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Leak-free splits by group: of a COCO file, or of the project.
     Split(SplitArgs),
+    /// Is anything on two sides of a split? Audit of a split that anybody made, in COCO files or in the project.
+    Leaks(LeaksArgs),
     /// Has labelling drifted? Compare a golden round with its reference, or do the project's QA step.
     Qa(QaArgs),
     /// Start a project folder.
@@ -403,24 +409,6 @@ pub(crate) struct ConvertArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct SplitArgs {
-    /// COCO file. Absent: the project's dataset.
-    #[arg(requires = "out")]
-    pub(crate) coco: Option<PathBuf>,
-    /// Where the splits and their proof go.
-    #[arg(long, value_name = "SPLITS.json", requires = "coco")]
-    pub(crate) out: Option<PathBuf>,
-    /// Image field that names the leak-free group.
-    #[arg(long, default_value = "group", value_name = "KEY")]
-    pub(crate) group: String,
-    /// Key of the hash that deals groups out.
-    #[arg(long, default_value = "labelloop")]
-    pub(crate) salt: String,
-    #[command(flatten)]
-    pub(crate) project: ProjectArgs,
-}
-
-#[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct QaArgs {
     #[command(subcommand)]
@@ -504,38 +492,6 @@ pub(crate) struct InitArgs {
     /// Where all chance comes from.
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// COCO file.
-    pub(crate) file: PathBuf,
-    /// The file holds people's labels of a batch; absent number: the batch that is waiting.
-    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "current", conflicts_with = "golden")]
-    pub(crate) batch: Option<String>,
-    /// The file holds people's labels of the golden set in the current iteration.
-    #[arg(long)]
-    pub(crate) golden: bool,
-    /// Who labelled, where the file does not say.
-    #[arg(long, default_value = "people")]
-    pub(crate) annotator: String,
-    /// Leave out classes that the schema does not know, and count them, instead of refusing.
-    #[arg(long)]
-    pub(crate) lenient: bool,
-    #[command(flatten)]
-    pub(crate) project: ProjectArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// Number of the batch; absent: the newest.
-    #[arg(long, value_name = "N")]
-    pub(crate) batch: Option<u32>,
-    /// Folder to write to; absent: the iteration's own.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) project: ProjectArgs,
 }
 
 #[derive(Debug, Args)]

@@ -140,7 +140,12 @@ fn place(error: &anyhow::Error) -> (Option<PathBuf>, Option<usize>) {
     match error.downcast_ref::<LoopError>() {
         Some(LoopError::Format(e)) => (e.path().map(Path::to_owned), e.line()),
         Some(LoopError::ConfigSyntax { path, line, .. }) => (Some(path.clone()), Some(*line)),
-        Some(LoopError::Io { path, .. } | LoopError::Record { path, .. }) => (Some(path.clone()), None),
+        Some(
+            LoopError::Io { path, .. }
+            | LoopError::Record { path, .. }
+            | LoopError::UnknownClass { path, .. }
+            | LoopError::SeveralAnnotators { path, .. },
+        ) => (Some(path.clone()), None),
         _ => (None, None),
     }
 }

@@ -209,15 +209,19 @@ fn the_doctor_tells_of_pictures_on_both_sides_of_the_split() {
     assert!(import.status.success(), "{import:?}");
     let unsplit = labelloop(&["doctor", "--project", path(&project), "--json"]);
     assert_eq!(json(&unsplit)["leaks"], Value::Null, "without a split there are no sides");
-    assert!(labelloop(&["split", "--project", path(&project)]).status.success());
+    let merged = labelloop(&["split", "--project", path(&project), "--json"]);
+    assert_eq!(merged.status.code(), Some(1), "merged into one group there is nothing to split");
+    assert!(json(&merged)["error"]["message"].as_str().unwrap().contains("39 were merged"));
+    let split = labelloop(&["split", "--project", path(&project), "--near-duplicates", "report"]);
+    assert!(split.status.success(), "{split:?}");
     let output = labelloop(&["doctor", "--project", path(&project), "--json"]);
     assert!(output.status.success(), "a warning is no refusal: {output:?}");
     let leaks = &json(&output)["leaks"];
     // 6 test, 6 val, 2 golden, 26 pool: all pairs of different splits.
     assert_eq!(leaks["n_pairs"], 6 * 6 + 6 * 2 + 6 * 26 + 6 * 2 + 6 * 26 + 2 * 26);
     assert_eq!(
-        (leaks["between"].as_array().unwrap().len(), leaks["between"][0]["worst"][0]["distance"].as_f64()),
-        (6, Some(0.0))
+        (leaks["between"].as_array().unwrap().len(), leaks["between"][0]["worst"][0]["by"].as_str()),
+        (6, Some("content"))
     );
     assert_eq!(leaks["merge"][0].as_array().unwrap().len(), 40, "all groups should be one");
 }

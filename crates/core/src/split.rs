@@ -106,7 +106,7 @@ impl SplitRole for FrozenTest {
 ///
 /// A function that selects or trains takes `Members<Pool>`; members of the frozen test set are another type:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// use labelloop_core::{FrozenTest, Members, Pool};
 ///
 /// fn select(from: &Members<Pool>) {}

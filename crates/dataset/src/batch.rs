@@ -46,6 +46,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`DatasetError::NotSelectable`] naming the first sample that is not in the pool or not unlabeled,
+    /// [`DatasetError::LooksFrozen`] for one that [`Dataset::quarantine`] names,
     /// [`DatasetError::BatchExists`] when the number is taken by other samples, [`DatasetError::EmptyBatch`],
     /// [`DatasetError::UnknownSample`]. Nothing has changed then.
     pub fn begin_batch(&mut self, number: u32, picks: &[SampleId]) -> Result<Vec<SampleId>> {
@@ -61,6 +62,7 @@ impl Dataset {
             let split = s.split.map_or("none", labelloop_core::Split::as_str).to_owned();
             return Err(DatasetError::NotSelectable { id: s.id.to_string(), split, status: s.status });
         }
+        self.check_not_kept_out(&ids)?;
         self.save_view(&name, View::Frozen { ids: ids.clone() })?;
         for id in &ids {
             if let Some(sample) = self.samples.get_mut(id) {

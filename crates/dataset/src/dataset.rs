@@ -27,13 +27,37 @@ pub const HUMAN_LABELS: &str = "human_labels";
 ///
 /// Samples of the frozen test set can be listed, and never be selected:
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// use labelloop_core::{FrozenTest, Members, Pool};
 /// use labelloop_dataset::Dataset;
 ///
 /// fn select(candidates: &Members<Pool>) {}
 /// fn leak(dataset: &Dataset) {
 ///     select(&dataset.members::<FrozenTest>());
+/// }
+/// ```
+///
+/// Nor can those of val:
+///
+/// ```compile_fail,E0308
+/// use labelloop_core::{Members, Pool, Val};
+/// use labelloop_dataset::Dataset;
+///
+/// fn select(candidates: &Members<Pool>) {}
+/// fn leak(dataset: &Dataset) {
+///     select(&dataset.members::<Val>());
+/// }
+/// ```
+///
+/// Nor those of golden:
+///
+/// ```compile_fail,E0308
+/// use labelloop_core::{Golden, Members, Pool};
+/// use labelloop_dataset::Dataset;
+///
+/// fn select(candidates: &Members<Pool>) {}
+/// fn leak(dataset: &Dataset) {
+///     select(&dataset.members::<Golden>());
 /// }
 /// ```
 ///
@@ -130,12 +154,15 @@ impl Dataset {
         self.members_where(|_| true)
     }
 
-    /// What may be selected: pool samples that nobody labelled and no batch holds.
+    /// What may be selected: pool samples that nobody labelled, that no batch holds and that [`Dataset::quarantine`] does
+    /// not name.
     pub fn unlabeled_pool(&self) -> Members<Pool> {
-        self.members_where(Sample::is_selectable)
+        let out = self.kept_out();
+        self.members_where(|s| s.is_selectable() && !out.contains(&s.id))
     }
 
-    /// What may be trained on: pool samples that a person finished, those verified to be empty among them.
+    /// What may be trained on: pool samples that a person finished, those verified to be empty among them, and that
+    /// [`Dataset::quarantine`] does not name.
     ///
     /// ```
     /// # use labelloop_core::*;
@@ -156,7 +183,13 @@ impl Dataset {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn training_ids(&self) -> Members<Pool> {
-        self.members_where(|s| s.status.is_done())
+        let out = self.kept_out();
+        self.members_where(|s| s.status.is_done() && !out.contains(&s.id))
+    }
+
+    /// A record of near-duplicates that cannot be read keeps nothing out here, and lets nothing through the training gate.
+    fn kept_out(&self) -> BTreeSet<SampleId> {
+        self.quarantine().map(|found| found.into_keys().collect()).unwrap_or_default()
     }
 
     fn members_where<R: SplitRole>(&self, keep: impl Fn(&Sample) -> bool) -> Members<R> {

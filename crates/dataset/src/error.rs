@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use labelloop_core::{CoreError, Split};
 
-use crate::{SplitParamsError, Status};
+use crate::{AcrossPair, Likeness, SplitParamsError, Status};
 
 /// What a dataset refuses, with the value found, what was expected and where.
 #[derive(Debug, thiserror::Error)]
@@ -304,6 +304,19 @@ pub enum DatasetError {
         /// Groups needed.
         needed: usize,
     },
+    /// Fewer groups than splits, after near-duplicates made one group of several.
+    #[error(
+        "found {found} groups after {merged} were merged into others that they look like: expected at least {needed}, one \
+         for each split with a share above 0"
+    )]
+    MergedTooFew {
+        /// Groups that are left.
+        found: usize,
+        /// Groups that were merged into those.
+        merged: usize,
+        /// Groups needed.
+        needed: usize,
+    },
     /// The same group twice.
     #[error("group {key} occurs more than once: expected one summary for each group")]
     DuplicateGroup {
@@ -347,6 +360,33 @@ pub enum DatasetError {
         ancestor: String,
         /// Split of the ancestor.
         split: Option<Split>,
+    },
+    /// A sample that must be kept out because it shows what a frozen sample shows.
+    #[error(
+        "sample {id} must be neither selected nor trained on: {} {frozen} in split {split} ({by})",
+        like(id, ancestor)
+    )]
+    LooksFrozen {
+        /// The sample offered for selection or training.
+        id: String,
+        /// Itself, the ancestor at fault, or another slice of its capture.
+        ancestor: String,
+        /// The sample of val, golden or test.
+        frozen: String,
+        /// Split of that sample.
+        split: Split,
+        /// How alike they are.
+        by: Likeness,
+    },
+    /// Near-duplicates that would be on two sides of a split which was to have none.
+    #[error(
+        "near-duplicates on two sides: {pair}; {n_pairs} such pairs: expected none, give both one group or merge them"
+    )]
+    NearDuplicateAcross {
+        /// The first pair.
+        pair: Box<AcrossPair>,
+        /// All such pairs.
+        n_pairs: usize,
     },
     /// A derived sample in another group than its parent.
     #[error("derived sample {id} names group {found}: expected {expected}, the group of its parent {parent}")]
@@ -396,12 +436,23 @@ pub enum ConflictReason {
 }
 
 impl DatasetError {
+    /// Says that groups are too few because `merged` of them became part of others.
+    #[must_use]
+    pub fn after_merging(self, merged: usize) -> Self {
+        match self {
+            Self::TooFewGroups { found, needed } if 0 < merged => {
+                Self::MergedTooFew { found, merged, needed }
+            }
+            other => other,
+        }
+    }
+
     /// Whether trying again after reading the dataset anew may work.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
     }
 
-    /// Whether a gate refused (frozen test, lineage), as opposed to work that failed.
+    /// Whether a gate refused (frozen test, lineage, near-duplicates), as opposed to work that failed.
     ///
     /// ```
     /// # use labelloop_core::*;
@@ -425,6 +476,8 @@ impl DatasetError {
                 | Self::TestBudgetSpent { .. }
                 | Self::NoReason { .. }
                 | Self::Lineage { .. }
+                | Self::LooksFrozen { .. }
+                | Self::NearDuplicateAcross { .. }
         )
     }
 
@@ -453,6 +506,13 @@ impl DatasetError {
 
 /// Result with [`DatasetError`].
 pub type Result<T, E = DatasetError> = std::result::Result<T, E>;
+
+fn like(id: &str, ancestor: &str) -> String {
+    match id == ancestor {
+        true => "it is a near-duplicate of".to_owned(),
+        false => format!("it comes with {ancestor}, a near-duplicate of"),
+    }
+}
 
 fn hint(nearest: Option<&str>) -> String {
     nearest.map(|n| format!("; did you mean {n:?}?")).unwrap_or_default()

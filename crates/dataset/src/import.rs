@@ -94,12 +94,13 @@ impl Dataset {
         policy.check()?;
         let classes = self.match_classes(set, policy.strict)?;
         let mut report = ImportReport::default();
+        let merged = self.merged_groups()?;
         let mut incoming: BTreeMap<SampleId, Incoming> = BTreeMap::new();
         for record in &set.samples {
             let boxes = self.take_boxes(record, &classes, set, policy, &mut report)?;
             let cuboids = self.take_cuboids(record, &classes, set, &mut report)?;
             let by = record.labelled_by.clone().map(Arc::new);
-            let new = Incoming { sample: Sample::from_record(record), boxes, cuboids, by };
+            let new = Incoming { sample: under_merged_name(record, &merged), boxes, cuboids, by };
             if let Some(old) = incoming.get(&record.id) {
                 same_record(&old.sample, &new.sample)?;
                 same_labels(&record.id, "boxes", old.boxes.as_deref(), new.boxes.as_deref())?;
@@ -289,7 +290,8 @@ impl Dataset {
     /// [`DatasetError::TornCapture`].
     pub fn derive(&mut self, record: &SampleRecord, parent: &SampleId) -> Result<()> {
         let of = self.sample(parent)?;
-        if of.group != record.group {
+        let mut sample = under_merged_name(record, &self.merged_groups()?);
+        if of.group != sample.group {
             return Err(DatasetError::ForeignParent {
                 id: record.id.to_string(),
                 found: record.group.to_string(),
@@ -297,7 +299,6 @@ impl Dataset {
                 parent: parent.to_string(),
             });
         }
-        let mut sample = Sample::from_record(record);
         sample.parent = Some(parent.clone());
         sample.enter(of.split);
         if let Some(old) = self.samples.get(&record.id) {
@@ -354,6 +355,15 @@ fn class_of(
         found: class.0,
         n_classes: classes.len(),
     })
+}
+
+/// A group that was merged into another one is known by that one's name, also when its old name comes in again.
+fn under_merged_name(record: &SampleRecord, merged: &BTreeMap<GroupKey, GroupKey>) -> Sample {
+    let mut sample = Sample::from_record(record);
+    if let Some(name) = merged.get(&sample.group) {
+        sample.group = name.clone();
+    }
+    sample
 }
 
 fn same_record(old: &Sample, new: &Sample) -> Result<()> {

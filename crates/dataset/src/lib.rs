@@ -41,8 +41,9 @@ pub use policy::{BoxPolicy, BoxRule};
 pub use progress::{BatchRow, Counts, ProgressRow, ProgressTable};
 pub use sample::Sample;
 pub use split::{
-    Cell, ClassRow, GroupSummary, ShareRow, SplitParams, SplitParamsError, SplitReport, SplitValidParams,
-    Unmet, assign_splits,
+    AcrossPair, AuditItem, Cell, ClassRow, GroupSummary, GuardedSplit, Likeness, LooksLike, NearDuplicate,
+    NearDuplicates, NearPolicy, ShareRow, SplitAudit, SplitCounts, SplitLeak, SplitParams, SplitParamsError,
+    SplitReport, SplitValidParams, Unmet, assign_splits, audit_splits, merge_groups,
 };
 pub use status::Status;
 pub use tag::{DERIVED_NAMESPACES, KNOWN_NAMESPACES, Tag};

@@ -1,7 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use labelloop_core::{SampleId, Split};
+use labelloop_core::{LabelledBox, Members, Pool, SampleId, Split};
 
+use crate::split::FrozenTwins;
 use crate::{Dataset, DatasetError, Result, Sample, Status};
 
 impl Sample {
@@ -36,7 +37,9 @@ impl Dataset {
         Ok(line)
     }
 
-    /// Lets samples pass to training only when they, and all that they were derived from, belong to the pool.
+    /// Lets samples pass to training only when they, and all that they were derived from, belong to the pool and are no
+    /// near-duplicates of val, golden or test samples or of what was derived from those. Which samples look alike is what
+    /// [`Dataset::split_guarded`] and [`Dataset::keep_near_duplicates`] were told.
     ///
     /// ```
     /// # use labelloop_core::*;
@@ -59,8 +62,10 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// [`DatasetError::Lineage`] naming the sample and the ancestor at fault, [`DatasetError::UnknownSample`].
+    /// [`DatasetError::Lineage`] naming the sample and the ancestor at fault, [`DatasetError::LooksFrozen`] naming the pair
+    /// and how alike it is, [`DatasetError::UnknownSample`], [`DatasetError::InfoShape`].
     pub fn training_gate<'a>(&self, ids: impl IntoIterator<Item = &'a SampleId>) -> Result<()> {
+        let twins = FrozenTwins::of(self)?;
         for id in ids {
             if let Some(ancestor) = self.ancestry(id)?.into_iter().find(|s| s.split != Some(Split::Pool)) {
                 return Err(DatasetError::Lineage {
@@ -69,8 +74,83 @@ impl Dataset {
                     split: ancestor.split,
                 });
             }
+            twins.check(self, id)?;
         }
         Ok(())
+    }
+
+    /// Whether none of the samples looks like a frozen one.
+    pub(crate) fn check_not_kept_out(&self, ids: &[SampleId]) -> Result<()> {
+        let twins = FrozenTwins::of(self)?;
+        ids.iter().try_for_each(|id| twins.check(self, id))
+    }
+
+    /// Labels to train on, by sample: those of a field, of pool samples that pass [`Dataset::training_gate`]. Samples that
+    /// nobody labelled in the field are left out.
+    ///
+    /// Nothing but members of the pool can be asked for:
+    ///
+    /// ```
+    /// use labelloop_core::{Members, Pool};
+    /// use labelloop_dataset::{Dataset, HUMAN_LABELS, Result};
+    ///
+    /// fn train(dataset: &Dataset) -> Result<()> {
+    ///     let labels = dataset.training_boxes(HUMAN_LABELS, &dataset.training_ids())?;
+    ///     assert!(labels.len() <= dataset.members::<Pool>().len());
+    ///     Ok(())
+    /// }
+    /// # train(&Dataset::new("demo", labelloop_core::ClassSchema::new(["car"])?))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The frozen test set does not compile:
+    ///
+    /// ```compile_fail,E0308
+    /// use labelloop_core::FrozenTest;
+    /// use labelloop_dataset::{Dataset, HUMAN_LABELS};
+    ///
+    /// fn train(dataset: &Dataset) {
+    ///     let _ = dataset.training_boxes(HUMAN_LABELS, &dataset.members::<FrozenTest>());
+    /// }
+    /// ```
+    ///
+    /// Nor does val:
+    ///
+    /// ```compile_fail,E0308
+    /// use labelloop_core::Val;
+    /// use labelloop_dataset::{Dataset, HUMAN_LABELS};
+    ///
+    /// fn train(dataset: &Dataset) {
+    ///     let _ = dataset.training_boxes(HUMAN_LABELS, &dataset.members::<Val>());
+    /// }
+    /// ```
+    ///
+    /// Nor does golden:
+    ///
+    /// ```compile_fail,E0308
+    /// use labelloop_core::Golden;
+    /// use labelloop_dataset::{Dataset, HUMAN_LABELS};
+    ///
+    /// fn train(dataset: &Dataset) {
+    ///     let _ = dataset.training_boxes(HUMAN_LABELS, &dataset.members::<Golden>());
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Dataset::training_gate`]; [`DatasetError::UnknownField`].
+    pub fn training_boxes(
+        &self,
+        field: &str,
+        members: &Members<Pool>,
+    ) -> Result<BTreeMap<SampleId, Vec<LabelledBox>>> {
+        self.training_gate(members.ids())?;
+        let mut labels = BTreeMap::new();
+        for id in members.ids() {
+            if let Some(boxes) = self.boxes(field, id)? {
+                labels.insert(id.clone(), boxes.to_vec());
+            }
+        }
+        Ok(labels)
     }
 }
 

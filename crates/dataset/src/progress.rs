@@ -78,6 +78,9 @@ pub struct ProgressTable {
     pub splits: Vec<ProgressRow>,
     /// One row per batch in the order of numbers.
     pub batches: Vec<BatchRow>,
+    /// Pool samples that [`Dataset::quarantine`] keeps out of selection and training, whatever their status.
+    #[serde(default)]
+    pub n_kept_out: usize,
 }
 
 impl ProgressTable {
@@ -109,7 +112,8 @@ impl Dataset {
             }
         }
         let batches = batches.into_iter().map(|(number, samples)| BatchRow { number, samples }).collect();
-        ProgressTable { splits: splits.collect(), batches }
+        let n_kept_out = self.quarantine().map_or(0, |kept_out| kept_out.len());
+        ProgressTable { splits: splits.collect(), batches, n_kept_out }
     }
 
     fn progress_row(&self, split: Option<Split>) -> ProgressRow {
@@ -146,18 +150,51 @@ impl fmt::Display for ProgressTable {
         }
         line(f, "Pending", pool.pending)?;
         line(f, "Still unlabeled", pool.unlabeled)?;
-        writeln!(f, "{RULE}\nsplit     samples  captures  groups")?;
+        if self.n_kept_out > 0 {
+            line(f, "Kept out", self.n_kept_out)?;
+        }
+        writeln!(f, "{RULE}")?;
+        self.fmt_splits(f)?;
+        write!(f, "{RULE}")
+    }
+}
+
+impl ProgressTable {
+    /// A row for each split: its share of all samples, and its samples by status in percent of the split.
+    fn fmt_splits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: usize = self.splits.iter().map(|r| r.samples.total).sum();
+        writeln!(
+            f,
+            "split     samples        captures  groups  annotated     selected      pending       unlabeled"
+        )?;
         for row in &self.splits {
             let name = row.split.map_or("unsplit", Split::as_str);
-            writeln!(f, "{name:<8} {:>8}  {:>8}  {:>6}", row.samples.total, row.n_captures, row.n_groups)?;
+            let share = 100.0 * row.samples.total as f64 / all.max(1) as f64;
+            write!(
+                f,
+                "{name:<8} {:>8} {share:>5.1}%  {:>8}  {:>6}",
+                row.samples.total, row.n_captures, row.n_groups
+            )?;
+            let s = row.samples;
+            if row.split.is_none_or(|split| split == Split::Pool) {
+                for n in [s.done(), s.selected, s.pending, s.unlabeled] {
+                    let percent = s.percent(n).map_or("-".to_owned(), |p| format!("{p:.0}%"));
+                    write!(f, "  {n:>6} {percent:>5}")?;
+                }
+            } else {
+                write!(f, "  frozen")?;
+            }
+            writeln!(f)?;
         }
-        write!(f, "{RULE}")
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use labelloop_core::Split;
 
     use crate::HUMAN_LABELS;
     use crate::testing::{a_box, ids, pool_of, scene, split_scene};
@@ -183,6 +220,20 @@ mod tests {
             assert!(text.contains(line), "{text}");
         }
         assert!(text.contains("Still unlabeled: 6 (60%)"), "{text}");
+        let pool_row = "pool           10 100.0%        10      10       2   20%       1   10%       1   10%       6   60%";
+        assert!(text.contains(pool_row), "{text}");
+        assert!(!text.contains("Kept out"), "{text}");
+    }
+
+    #[test]
+    fn what_is_kept_out_is_counted() {
+        let mut d = split_scene(20);
+        let of = |split| d.samples().values().find(|s| s.split == Some(split)).unwrap().id.clone();
+        let pair = crate::NearDuplicate::new(of(Split::Pool), of(Split::Val), crate::Likeness::Content);
+        d.keep_near_duplicates([pair]).unwrap();
+        let table = d.progress();
+        assert_eq!(table.n_kept_out, 3, "all slices of the capture");
+        assert!(table.to_string().contains("Kept out:        3 (8%)"), "{table}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `labelloop.toml`: every key of the reference under its name, unknown keys refused with their line.
 
 mod embedding;
+mod near_duplicates;
 mod text;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::stopping::StoppingParams;
 use crate::{LoopError, Result};
 
 pub use embedding::EmbeddingConfig;
+pub use near_duplicates::NearDuplicatesConfig;
 
 /// The whole configuration. Every section but `project` may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct LoopConfig {
     /// Shares of the splits.
     #[serde(default)]
     pub splits: SplitParams,
+    /// What is too much alike to be on two sides of a split.
+    #[serde(default)]
+    pub near_duplicates: NearDuplicatesConfig,
     /// What makes vectors of pictures.
     #[serde(default)]
     pub embedding: EmbeddingConfig,
@@ -304,6 +309,7 @@ impl LoopConfig {
             },
             active_learning: ActiveLearningConfig::default(),
             splits: SplitParams::default(),
+            near_duplicates: NearDuplicatesConfig::default(),
             embedding: EmbeddingConfig::default(),
             selection: SelectionConfig::default(),
             qa: QaConfig::default(),
@@ -323,6 +329,7 @@ impl LoopConfig {
         self.check_training()?;
         self.check_annotator()?;
         self.splits.check().map_err(labelloop_dataset::DatasetError::from)?;
+        self.near_duplicates.look().check()?;
         self.selection.policy.check().map_err(AcquireError::from)?;
         self.qa.golden.check()?;
         self.training.detector.check().map_err(TrainError::from)?;
@@ -443,7 +450,9 @@ mod tests {
     #[test]
     fn every_range_is_checked() {
         type Spoil = fn(&mut LoopConfig);
-        let spoils: [Spoil; 14] = [
+        let spoils: [Spoil; 16] = [
+            |c| c.near_duplicates.radius = f64::NAN,
+            |c| c.near_duplicates.hash_bits = 64,
             |c| c.selection.policy.seed = 7,
             |c| c.selection.policy.zcore.seed = 7,
             |c| c.qa.golden.seed = labelloop_core::Seed::new(7),

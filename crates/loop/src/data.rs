@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use labelloop_core::{AnnotationSet, LabelledBox, SampleId, Split};
+use labelloop_core::{AnnotationSet, LabelledBox, Progress, SampleId, Split};
 use labelloop_dataset::{
-    BatchReport, BoxPolicy, Dataset, GROUND_TRUTH, HUMAN_LABELS, ImportReport, SplitReport, Status,
+    BatchReport, BoxPolicy, Dataset, GROUND_TRUTH, GuardedSplit, HUMAN_LABELS, ImportReport, NearPolicy,
+    SplitReport, Status,
 };
-use labelloop_formats::{Warning, coco};
+use labelloop_formats::{Warning, WithoutAnnotations, coco};
 
 use crate::project::Project;
 use crate::steps::GoldenLabels;
@@ -20,8 +21,17 @@ impl Project {
     /// # Errors
     /// A file that cannot be read, with its place.
     pub fn read_coco(&self, path: &Path) -> Result<(AnnotationSet, Vec<Warning>)> {
+        self.read_coco_as(path, WithoutAnnotations::Empty)
+    }
+
+    pub(crate) fn read_coco_as(
+        &self,
+        path: &Path,
+        images_without_annotations: WithoutAnnotations,
+    ) -> Result<(AnnotationSet, Vec<Warning>)> {
         let options = coco::ReadOptions {
             group_key: Some(self.config.project.group_key.clone()),
+            images_without_annotations,
             ..coco::ReadOptions::default()
         };
         let read = coco::read(path, &options)?;
@@ -36,12 +46,25 @@ impl Project {
         self.commit("import", |d| Ok(d.import(set, GROUND_TRUTH, policy)?))
     }
 
-    /// Deals groups that have no split out to test, val, golden and pool. Groups that have one never move.
+    /// Deals groups that have no split out to test, val, golden and pool, without a look at the pictures. Groups that have
+    /// one never move.
     ///
     /// # Errors
     /// Too few groups, an empty dataset, I/O.
     pub fn split(&self) -> Result<SplitReport> {
         self.commit("split", |d| Ok(d.split(&self.config.splits)?))
+    }
+
+    /// As [`Project::split`], after a look at all pictures: near-duplicates in different groups are merged, refused or
+    /// reported as `[near_duplicates]` says, or as `policy` says where one is given. Pool pictures that look like val, golden or
+    /// test pictures all the same are kept out of selection and training from then on.
+    ///
+    /// # Errors
+    /// As [`Project::split`] and [`Project::lookalikes`]; a refusal naming the first pair under [`NearPolicy::Refuse`].
+    pub fn split_guarded(&self, policy: Option<NearPolicy>, progress: &dyn Progress) -> Result<GuardedSplit> {
+        let looks = self.lookalikes(&self.dataset()?, progress)?;
+        let policy = policy.unwrap_or(self.config.near_duplicates.policy);
+        self.commit("split", |d| Ok(d.split_guarded(&self.config.splits, &looks.pairs, policy)?))
     }
 
     /// Takes people's labels of a batch. Samples that are absent stay pending.
@@ -78,8 +101,8 @@ impl Project {
     /// first. Returns what it did, in words.
     ///
     /// # Errors
-    /// As [`Project::import`] and [`Project::split`].
-    pub fn prepare(&self) -> Result<Vec<String>> {
+    /// As [`Project::import`] and [`Project::split_guarded`].
+    pub fn prepare(&self, progress: &dyn Progress) -> Result<Vec<String>> {
         let mut done = Vec::new();
         let (is_empty, is_unsplit) = {
             let dataset = self.dataset()?;
@@ -95,13 +118,15 @@ impl Project {
             ));
         }
         if is_empty || is_unsplit {
-            let report = self.split()?;
-            let shares: Vec<String> = report
+            let split = self.split_guarded(None, progress)?;
+            let shares: Vec<String> = split
+                .report
                 .shares
                 .iter()
                 .map(|s| format!("{} {} ({} groups)", s.split, s.n_samples, s.n_groups))
                 .collect();
             done.push(format!("split by group: {}", shares.join(", ")));
+            done.extend(near_words(&split));
         }
         Ok(done)
     }
@@ -119,6 +144,22 @@ impl Project {
             .collect();
         Ok(waiting.into_keys().cloned().collect())
     }
+}
+
+/// What became of near-duplicates, where there were any.
+fn near_words(split: &GuardedSplit) -> Option<String> {
+    let mut parts = Vec::new();
+    if !split.merged.is_empty() {
+        parts.push(format!("{} groups were merged into others that they look like", split.merged.len()));
+    }
+    if let Some(first) = split.across.first() {
+        parts.push(format!("{} pairs are on two sides, the first {first}", split.across.len()));
+    }
+    if !split.quarantine.is_empty() {
+        let n = split.quarantine.len();
+        parts.push(format!("{n} pool samples are kept out of selection and training"));
+    }
+    (!parts.is_empty()).then(|| format!("near-duplicates: {}", parts.join("; ")))
 }
 
 /// Labels that came back, under the names and class numbers of the dataset. A tool names pictures by their files and may

@@ -102,6 +102,44 @@ pub enum LoopError {
         /// What happened.
         source: Box<labelloop_media::MediaError>,
     },
+    /// A label whose class the schema does not know.
+    #[error("{}: sample {id} has an object of class {class:?}: expected a class of the project{}", path.display(), hint(nearest.as_deref()))]
+    UnknownClass {
+        /// The file.
+        path: PathBuf,
+        /// The class it names.
+        class: String,
+        /// The sample.
+        id: String,
+        /// The closest class of the project, where one is close.
+        nearest: Option<String>,
+    },
+    /// A picture that several people labelled as a whole.
+    #[error("{}: sample {id} was labelled by {}: expected one annotator; keep the annotation of one of them", path.display(), found.join(" and "))]
+    SeveralAnnotators {
+        /// The file.
+        path: PathBuf,
+        /// The sample.
+        id: String,
+        /// The annotators.
+        found: Vec<String>,
+    },
+    /// A format that batches do not travel in.
+    #[error(
+        "batches do not travel as {found}: expected coco, yolo, voc, kitti, cvat, label-studio or fiftyone"
+    )]
+    BatchFormat {
+        /// The format.
+        found: &'static str,
+    },
+    /// A media file whose name leaves the folder of media.
+    #[error("sample {id} names the file {found:?}: expected a name that stays in its folder")]
+    UnsafeName {
+        /// The sample.
+        id: String,
+        /// The name.
+        found: String,
+    },
     /// An identifier, box or share that the vocabulary refuses.
     #[error(transparent)]
     Core(#[from] labelloop_core::CoreError),
@@ -117,6 +155,9 @@ pub enum LoopError {
     /// A coreset method refused its input.
     #[error(transparent)]
     Coreset(#[from] labelloop_coreset::CoresetError),
+    /// A search among pictures found too much.
+    #[error(transparent)]
+    Index(#[from] labelloop_index::IndexError),
     /// The batch policy refused.
     #[error(transparent)]
     Acquire(#[from] labelloop_acquire::AcquireError),
@@ -147,6 +188,10 @@ impl LoopError {
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }
     }
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|n| format!("; did you mean {n:?}?")).unwrap_or_default()
 }
 
 /// Result with [`LoopError`].

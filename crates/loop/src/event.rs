@@ -17,6 +17,13 @@ pub enum Event {
     },
     /// Pictures of different splits look alike.
     Leaks(Box<crate::leaks::LeakReport>),
+    /// Pool samples are left out of selection and training, because they look like val, golden or test samples.
+    KeptOut {
+        /// How many.
+        n_samples: usize,
+        /// One of them, what it looks like and how much.
+        example: String,
+    },
     /// A batch was chosen.
     Selected {
         /// Captures picked.
@@ -94,6 +101,12 @@ impl std::fmt::Display for Event {
                 write!(f, "iteration {iteration}, from step {}", step.as_str())
             }
             Self::Leaks(report) => write!(f, "  warning   {report}"),
+            Self::KeptOut { n_samples, example } => {
+                write!(
+                    f,
+                    "  kept out  {n_samples} pool samples that look like frozen ones, such as {example}"
+                )
+            }
             Self::Selected { n_picks, n_remaining, buckets, notices } => {
                 let parts: Vec<String> = buckets.iter().map(|(b, n)| format!("{b} {n}")).collect();
                 write!(f, "  select    {n_picks} of {n_remaining} captures: {}", parts.join(", "))?;

@@ -54,6 +54,11 @@ impl Layout {
         self.root.join("metrics/convergence_plots")
     }
 
+    /// What the model proposed on a batch when it went out to people.
+    pub fn proposals(&self, iteration: u32) -> PathBuf {
+        self.iteration(iteration).join("proposals.json")
+    }
+
     /// Report of an iteration.
     pub fn iteration_report(&self, iteration: u32) -> PathBuf {
         self.root.join(format!("metrics/iteration_reports/iteration_{iteration:02}_report.json"))

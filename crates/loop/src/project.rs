@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use labelloop_core::{ClassSchema, LabelledBox, Progress, SampleId, Seed, SliceKind, Split};
 use labelloop_dataset::{Dataset, DatasetDir, GROUND_TRUTH, Sample};
-use labelloop_embed::{DescriptorParams, EmbedError, EmbedRun, embed_all};
+use labelloop_embed::{EmbedRun, embed_all};
 use labelloop_media::RgbImage;
 
 use crate::config::LoopConfig;
@@ -193,16 +193,5 @@ impl Project {
         items.sort();
         let embedder = self.config.embedding.load(self.layout.root())?;
         Ok(embed_all(&items, embedder.as_ref(), Some(&self.layout.embeddings()), progress)?)
-    }
-
-    /// Vectors of pictures by the built-in descriptor, whatever `[embedding]` says, from the project's store where it has
-    /// them.
-    pub(crate) fn describe(
-        &self,
-        items: &[(SampleId, PathBuf)],
-        progress: &dyn Progress,
-    ) -> Result<EmbedRun> {
-        let descriptor = DescriptorParams::default().check().map_err(EmbedError::from)?;
-        Ok(embed_all(items, &descriptor, Some(&self.layout.embeddings()), progress)?)
     }
 }

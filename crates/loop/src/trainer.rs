@@ -184,11 +184,9 @@ pub(crate) fn training_labels(
     let slice = project.slice(dataset)?;
     let members =
         dataset.training_ids().filtered(|id| dataset.samples().get(id).is_some_and(|s| s.slice == slice));
-    dataset.training_gate(members.ids())?;
-    let mut labels = BTreeMap::new();
+    let mut labels = dataset.training_boxes(HUMAN_LABELS, &members)?;
     for id in members.ids() {
-        let boxes = dataset.boxes(HUMAN_LABELS, id)?.unwrap_or_default();
-        labels.insert(id.clone(), boxes.to_vec());
+        labels.entry(id.clone()).or_default();
     }
     Ok(labels)
 }

@@ -30,7 +30,7 @@ pub(super) fn demo(args: &DemoArgs, output: &Output) -> anyhow::Result<ExitCode>
     config.training.detector.n_random_features = 300;
     let project = Project::init(&args.dir, &config, &set.schema)?;
     project.import(&set, BoxPolicy::default())?;
-    project.split()?;
+    project.split_guarded(None, &teller)?;
     Run::begin(&project, Begin::Resume, &teller)?.go()?;
     beside_random(&project, &[1, 2, 3], &teller)?;
     selection_map(&project, &teller)?;

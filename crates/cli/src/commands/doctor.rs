@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use labelloop_dataset::{Checkup, Dataset, DatasetDir};
-use labelloop_loop::leaks::{LeakParams, LeakReport};
+use labelloop_loop::leaks::LeakReport;
 use labelloop_loop::{Layout, Project};
 use serde_json::json;
 
@@ -57,6 +57,6 @@ fn unreadable(folder: &Checkup) -> String {
 
 fn leaks(project: &Project, dataset: &Dataset, output: &Output) -> anyhow::Result<Option<LeakReport>> {
     let is_split = dataset.samples().values().any(|s| s.split.is_some());
-    let look = || project.leaks(dataset, &LeakParams::default(), &Teller::new(output));
+    let look = || project.leaks(dataset, &Teller::new(output));
     Ok(is_split.then(look).transpose()?)
 }

@@ -11,6 +11,7 @@ mod eval;
 mod history;
 mod iou3d;
 mod layout;
+mod leaks;
 mod neighbors;
 mod project;
 mod qa;
@@ -46,6 +47,7 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Project(args) => layout::layout(args, output),
         Command::Convert(args) => convert::convert(args, output),
         Command::Split(args) => split::split(args, output),
+        Command::Leaks(args) => leaks::leaks(args, output),
         Command::Qa(args) => match &args.what {
             Some(QaCommand::Golden(golden)) => qa::golden(golden, output),
             Some(QaCommand::Suspects(suspects)) => qa::suspects(suspects, output),

@@ -98,10 +98,7 @@ fn advice(project: &Project, state: Option<&State>) -> anyhow::Result<String> {
         Some(State { phase: Phase::Running, iteration, step, .. }) => {
             format!("{run} --resume (iteration {iteration}, step {})", step.as_str())
         }
-        Some(State { phase: Phase::AwaitingReview, iteration, .. }) => format!(
-            "label {}, then labelloop import --batch {iteration} LABELS.json, then {run} --resume",
-            project.layout.batch_export(*iteration).display()
-        ),
+        Some(State { phase: Phase::AwaitingReview, iteration, .. }) => waiting(project, *iteration, &run)?,
         Some(State { phase: Phase::Halted { reason }, .. }) => {
             format!("{run} --resume, after mending: {reason}")
         }
@@ -109,6 +106,18 @@ fn advice(project: &Project, state: Option<&State>) -> anyhow::Result<String> {
             format!("finished ({reason}); labelloop eval --test --reason ... opens the frozen test set, once")
         }
     })
+}
+
+fn waiting(project: &Project, iteration: u32, run: &str) -> anyhow::Result<String> {
+    let n_waiting = project.waiting(iteration)?.len();
+    if n_waiting == 0 {
+        return Ok(format!("labels of batch {iteration} are in: {run} --resume"));
+    }
+    Ok(format!(
+        "{n_waiting} samples of batch {iteration} wait for labels: label {}, then labelloop import --batch {iteration} FILE \
+         --format FORMAT, then {run} --resume",
+        project.layout.batch_export(iteration).display()
+    ))
 }
 
 /// Plots and page.

@@ -24,13 +24,13 @@ pub(super) fn run(args: &RunArgs, output: &Output) -> anyhow::Result<ExitCode> {
         return plan(&project, args, output);
     }
     banner(&project, args, output)?;
-    for done in project.prepare()? {
+    let teller = Teller::new(output);
+    for done in project.prepare(&teller)? {
         output.say(&done);
     }
     if let Some(reason) = &args.override_qa {
         record_override(&project, reason)?;
     }
-    let teller = Teller::new(output);
     let mut run = Run::begin(&project, begin(args), &teller)?;
     let outcome = run.go();
     // Whatever happened, what was measured so far is worth a look.

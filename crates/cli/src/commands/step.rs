@@ -53,10 +53,10 @@ pub(super) fn next(args: &ProjectArgs, output: &Output) -> anyhow::Result<ExitCo
 /// Does the given steps, of which the first must be due; with none given, the one that is due.
 fn until(args: &ProjectArgs, output: &Output, steps: &[Step]) -> anyhow::Result<ExitCode> {
     let project = Project::open(&args.project)?;
-    for done in project.prepare()? {
+    let teller = Teller::new(output);
+    for done in project.prepare(&teller)? {
         output.say(&done);
     }
-    let teller = Teller::new(output);
     let mut run = Run::begin(&project, Begin::Resume, &teller)?;
     let due = run.state().step;
     if let Phase::Finished { reason } = &run.state().phase {

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use labelloop_core::{GroupKey, Split, apportion};
 
+use super::exchange::exchange;
 use super::params::{SplitParams, SplitValidParams, index};
 use super::{GroupSummary, SplitReport};
 use crate::{DatasetError, Result};
@@ -11,7 +12,7 @@ const MAX_CANDIDATES: usize = 512;
 
 /// Order in which splits get a class of which there are too few groups: without the pool it cannot be learnt, without
 /// test and val it cannot be measured.
-const COVERAGE_ORDER: [Split; 4] = [Split::Pool, Split::Test, Split::Val, Split::Golden];
+pub(super) const COVERAGE_ORDER: [Split; 4] = [Split::Pool, Split::Test, Split::Val, Split::Golden];
 
 /// Deals groups out to splits without touching those that have one.
 ///
@@ -19,7 +20,8 @@ const COVERAGE_ORDER: [Split; 4] = [Split::Pool, Split::Test, Split::Val, Split:
 /// in use. Which groups these are: first, from the rarest class on, every split that lacks the class gets a group
 /// that holds it, as long as there are groups and places; then the rest is dealt by iterative stratification
 /// (Sechidis, Tsoumakas and Vlahavas 2011, section 3.1) with groups in the place of examples: the rarest class first,
-/// each group to the split that lacks most objects of it. Ties are broken by the keyed hash (BLAKE3) of salt and group
+/// each group to the split that lacks most objects of it. Where a class is still missing in a split although enough groups
+/// hold it, groups are exchanged between splits as long as that brings more classes to more splits. Ties are broken by the keyed hash (BLAKE3) of salt and group
 /// key, so the order of the list does not matter, and nothing depends on how often it was run.
 ///
 /// Groups in `existing` keep their split, also when they are not in the list any more; new groups bring the shares
@@ -44,7 +46,8 @@ const COVERAGE_ORDER: [Split; 4] = [Split::Pool, Split::Test, Split::Val, Split:
 /// # Ok::<(), labelloop_dataset::DatasetError>(())
 /// ```
 ///
-/// O(groups x classes) but for the rarest classes, whose first 512 groups are compared for every split.
+/// O(groups x classes) but for the rarest classes, whose first 512 groups are compared for every split, and for exchanges,
+/// which look at 128 groups on either side.
 ///
 /// # Errors
 /// [`DatasetError::EmptyDataset`], [`DatasetError::TooFewGroups`], [`DatasetError::DuplicateGroup`],
@@ -83,6 +86,9 @@ impl SplitValidParams {
             deal.balance_classes();
         }
         deal.fill();
+        if self.stratify {
+            exchange(&mut deal);
+        }
         let mut assignment = deal.assignment;
         assignment.extend(old.iter().filter_map(|g| Some((g.key.clone(), *existing.get(&g.key)?))));
         Ok(SplitReport::new(&ordered, assignment, n_new_groups, self))
@@ -128,16 +134,16 @@ impl SplitValidParams {
 }
 
 /// The state of one deal. Groups are in hash order; class tables are indexed by position in `classes`.
-struct Deal<'a> {
-    groups: Vec<&'a GroupSummary>,
+pub(super) struct Deal<'a> {
+    pub(super) groups: Vec<&'a GroupSummary>,
     is_dealt: Vec<bool>,
     places: [usize; 4],
-    used: [bool; 4],
-    assignment: BTreeMap<GroupKey, Split>,
+    pub(super) used: [bool; 4],
+    pub(super) assignment: BTreeMap<GroupKey, Split>,
     /// New groups that hold each class, in hash order.
-    holders: BTreeMap<&'a str, Vec<usize>>,
+    pub(super) holders: BTreeMap<&'a str, Vec<usize>>,
     /// Groups that hold each class by split, old ones counted in.
-    covered: BTreeMap<&'a str, [usize; 4]>,
+    pub(super) covered: BTreeMap<&'a str, [usize; 4]>,
     /// Objects of each class that each split still lacks; negative where it has more than its share.
     wanted: BTreeMap<&'a str, [f64; 4]>,
 }
@@ -186,7 +192,7 @@ impl<'a> Deal<'a> {
     }
 
     /// Classes that new groups hold, rarest first.
-    fn rarest_first(&self) -> Vec<&'a str> {
+    pub(super) fn rarest_first(&self) -> Vec<&'a str> {
         let mut classes: Vec<&'a str> = self.holders.keys().copied().collect();
         classes.sort_by_key(|c| (self.holders[c].len(), *c));
         classes
@@ -274,6 +280,6 @@ impl<'a> Deal<'a> {
     }
 }
 
-fn held(group: &GroupSummary) -> impl Iterator<Item = (&str, usize)> {
+pub(super) fn held(group: &GroupSummary) -> impl Iterator<Item = (&str, usize)> {
     group.class_counts.iter().filter(|(_, n)| **n > 0).map(|(c, n)| (c.as_str(), *n))
 }

@@ -1,6 +1,11 @@
-//! Leak-free splits: whole groups are dealt out, old groups never move, rare classes are spread first.
+//! Leak-free splits: whole groups are dealt out, old groups never move, rare classes are spread first, and near-duplicates
+//! are kept on one side.
 
 mod assign;
+mod audit;
+mod exchange;
+mod guard;
+mod near;
 mod params;
 mod report;
 
@@ -10,9 +15,13 @@ use labelloop_core::{GroupKey, Split};
 use serde::{Deserialize, Serialize};
 
 use crate::fields::entry;
-use crate::{Dataset, DatasetError, Result};
+use crate::{Dataset, Result};
 
 pub use assign::assign_splits;
+pub use audit::{AuditItem, SplitAudit, SplitCounts, SplitLeak, audit_splits};
+pub(crate) use guard::FrozenTwins;
+pub use guard::{GuardedSplit, LooksLike, NearPolicy};
+pub use near::{AcrossPair, Likeness, NearDuplicate, NearDuplicates, merge_groups};
 pub use params::{SplitParams, SplitParamsError, SplitValidParams};
 pub use report::{Cell, ClassRow, ShareRow, SplitReport, Unmet};
 
@@ -55,17 +64,7 @@ impl Dataset {
     /// [`DatasetError::EmptyDataset`], [`DatasetError::TooFewGroups`], [`DatasetError::SplitParams`]. Nothing has
     /// changed then.
     pub fn split(&mut self, params: &SplitParams) -> Result<SplitReport> {
-        let valid = params.check()?;
-        if self.samples.is_empty() {
-            return Err(DatasetError::EmptyDataset);
-        }
-        let groups = self.group_summaries(valid.reference_field())?;
-        let report = valid.assign(&groups, &self.group_splits())?;
-        self.set_record("split", params)?;
-        for sample in self.samples.values_mut().filter(|s| s.split.is_none()) {
-            sample.enter(report.assignment.get(&sample.group).copied());
-        }
-        Ok(report)
+        Ok(self.split_guarded(params, &NearDuplicates::default(), NearPolicy::Report)?.report)
     }
 
     /// All groups with their samples and the objects of a label field, in the order of keys. These are sums over

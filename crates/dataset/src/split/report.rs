@@ -42,7 +42,7 @@ pub struct ShareRow {
 }
 
 /// Where a class ended up; all arrays are in the order of [`Split::ALL`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClassRow {
     /// The class.
     pub class: String,
@@ -50,6 +50,8 @@ pub struct ClassRow {
     pub n_groups: [usize; 4],
     /// Objects of it, by split.
     pub n_objects: [usize; 4],
+    /// Shares of its objects, by split; to compare with the shares asked for.
+    pub reached: [f64; 4],
 }
 
 /// One class in one split.
@@ -167,8 +169,11 @@ fn class_rows(groups: &[&GroupSummary], assignment: &BTreeMap<GroupKey, Split>) 
             n_objects[index(*split)] += n;
         }
     }
-    let row =
-        |(class, (n_groups, n_objects)): (&str, _)| ClassRow { class: class.to_owned(), n_groups, n_objects };
+    let row = |(class, (n_groups, n_objects)): (&str, ([usize; 4], [usize; 4]))| {
+        let total: usize = n_objects.iter().sum();
+        let reached = n_objects.map(|n| n as f64 / total.max(1) as f64);
+        ClassRow { class: class.to_owned(), n_groups, n_objects, reached }
+    };
     rows.into_iter().map(row).collect()
 }
 
@@ -200,9 +205,64 @@ impl fmt::Display for SplitReport {
                 r.n_groups, r.n_samples
             )?;
         }
+        fmt_classes(&self.classes, f)?;
+        if let Some(c) = &self.smallest_cell {
+            let (class, split) = (&c.class, c.split);
+            writeln!(f, "smallest cell: {class} in {split}, {} groups, {} objects", c.n_groups, c.n_objects)?;
+        }
         for unmet in &self.unmet {
             writeln!(f, "not met: {unmet}")?;
         }
         Ok(())
+    }
+}
+
+/// Objects of each class by split, with their shares, and how many groups hold them.
+fn fmt_classes(classes: &[ClassRow], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Some(width) = classes.iter().map(|r| r.class.chars().count()).max() else { return Ok(()) };
+    let width = width.max("objects".len());
+    let heads = Split::ALL.map(|s| format!("{:>22}", s.as_str()));
+    writeln!(f, "{:<width$}{}", "objects", heads.join(""))?;
+    for row in classes {
+        write!(f, "{:<width$}", row.class)?;
+        for i in 0..4 {
+            let of_groups = format!("in {}", row.n_groups[i]);
+            write!(f, "{:>8} {:>5.1}% {of_groups:>7}", row.n_objects[i], 100.0 * row.reached[i])?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use labelloop_core::GroupKey;
+
+    use crate::{SplitParams, assign_splits};
+
+    use super::*;
+
+    #[test]
+    fn the_proof_lists_shares_classes_and_the_smallest_cell() {
+        let groups: Vec<GroupSummary> = (0..20)
+            .map(|i| GroupSummary {
+                key: GroupKey::new(format!("g{i}")).unwrap(),
+                n_samples: 2,
+                class_counts: [("car".to_owned(), 10), ("tram".to_owned(), usize::from(i < 5))].into(),
+            })
+            .collect();
+        let report = assign_splits(&groups, &BTreeMap::new(), &SplitParams::default()).unwrap();
+        let car = &report.classes[0];
+        assert_eq!((car.n_objects, car.n_groups), ([30, 30, 10, 130], [3, 3, 1, 13]));
+        assert_eq!(car.reached, [0.15, 0.15, 0.05, 0.65]);
+        let words = report.to_string();
+        for line in [
+            "test     15.0%       3  15.0%        6  15.0%",
+            "smallest cell: tram in ",
+            "      30  15.0%    in 3",
+        ] {
+            assert!(words.contains(line), "{line:?} in {words}");
+        }
+        assert!(words.lines().any(|l| l.starts_with("tram")), "{words}");
     }
 }

@@ -13,4 +13,6 @@ mod import;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
+mod near;
+#[cfg(test)]
 mod split;

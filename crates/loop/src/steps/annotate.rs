@@ -7,7 +7,7 @@ use super::{Context, Outcome};
 use crate::Result;
 use crate::annotate::{ErrorRates, label_picture, label_scan};
 use crate::event::Event;
-use crate::export::export_batch;
+use crate::export::{BatchOptions, export_batch};
 
 /// Gets the batch labelled: by the simulated annotator, or by people, for whom the run pauses.
 pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
@@ -37,7 +37,7 @@ fn await_people(context: &Context<'_>) -> Result<Outcome> {
         return Ok(Outcome::Next);
     }
     let folder = context.project.layout.batch_export(context.iteration);
-    export_batch(context.project, &dataset, context.iteration, &folder)?;
+    export_batch(context.project, &dataset, context.iteration, &folder, &BatchOptions::default())?;
     context.observer.event(&Event::AwaitingReview { folder, n_samples: waiting.len() });
     Ok(Outcome::AwaitLabels)
 }

@@ -23,10 +23,11 @@ pub use qa::{QaOverride, QaRecord};
 pub use train::{Metadata, OutsideSettings};
 
 use labelloop_core::Seed;
+use labelloop_dataset::Dataset;
 use labelloop_eval::bootstrap::{BootstrapParams, Interval};
 
 use crate::Result;
-use crate::event::Observer;
+use crate::event::{Event, Observer};
 use crate::project::Project;
 use crate::state::Step;
 use crate::stopping::StopReason;
@@ -54,6 +55,16 @@ impl Context<'_> {
     /// Key of this step's commit to the dataset.
     fn key(&self, step: &str) -> String {
         format!("iteration-{:04}/{step}", self.iteration)
+    }
+
+    /// Says how many pool samples are kept out because they look like frozen ones, where there are any.
+    fn tell_kept_out(&self, dataset: &Dataset) -> Result<()> {
+        let kept_out = dataset.quarantine()?;
+        if let Some((id, found)) = kept_out.iter().next() {
+            let example = format!("{id} looks like {} in {}: {}", found.frozen, found.split, found.by);
+            self.observer.event(&Event::KeptOut { n_samples: kept_out.len(), example });
+        }
+        Ok(())
     }
 
     /// A stream of chance for one purpose in this iteration.

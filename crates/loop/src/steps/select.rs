@@ -14,14 +14,13 @@ use super::{Context, Outcome};
 use crate::config::PolicyKind;
 use crate::evaluation::Evaluation;
 use crate::event::Event;
-use crate::leaks::LeakParams;
 use crate::{LoopError, Result, files};
 
 /// Chooses the batch, writes it down with a reason for every pick, and marks its captures as selected.
 pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let project = context.project;
-    let dataset = project.dataset()?;
-    warn_of_leaks(context, &dataset)?;
+    let dataset = warn_of_leaks(context, project.dataset()?)?;
+    context.tell_kept_out(&dataset)?;
     let path = project.layout.batch(context.iteration);
     // A run that was killed after the commit finds its batch in the dataset already: choosing again would choose
     // from a pool that lacks it.
@@ -46,15 +45,28 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     Ok(Outcome::Next)
 }
 
-/// Says before the first batch which pictures of different splits look alike.
-fn warn_of_leaks(context: &Context<'_>, dataset: &Dataset) -> Result<()> {
-    if context.iteration == 0 {
-        let report = context.project.leaks(dataset, &LeakParams::default(), context.observer)?;
-        if !report.is_clean() {
-            context.observer.event(&Event::Leaks(Box::new(report)));
-        }
+/// Says before the first batch which pictures of different splits look alike, and has the dataset know it: also a split
+/// that was made elsewhere, or without a look at the pictures, must not leak into training.
+fn warn_of_leaks(context: &Context<'_>, dataset: Dataset) -> Result<Dataset> {
+    let project = context.project;
+    if context.iteration != 0 {
+        return Ok(dataset);
     }
-    Ok(())
+    let looks = project.lookalikes(&dataset, context.observer)?;
+    let report = project.leaks_among(&dataset, &looks);
+    if !report.is_clean() {
+        context.observer.event(&Event::Leaks(Box::new(report)));
+    }
+    let across = looks.pairs.across(|id| dataset.samples().get(id).and_then(|s| s.split));
+    let mut next = dataset.clone();
+    next.keep_near_duplicates(across.into_iter().map(|a| a.pair))?;
+    if next.info() == dataset.info() {
+        return Ok(dataset);
+    }
+    project.commit_once(&context.key("leaks"), |d| {
+        Ok(d.set_record("near_duplicates", &next.near_duplicates()?)?)
+    })?;
+    project.dataset()
 }
 
 /// Picks of a plan by bucket.

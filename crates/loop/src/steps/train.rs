@@ -49,6 +49,7 @@ pub struct OutsideSettings {
 pub(super) fn run(context: &Context<'_>, trainer: &mut Trainer) -> Result<Outcome> {
     let project = context.project;
     let dataset = project.dataset()?;
+    context.tell_kept_out(&dataset)?;
     let labelled = training_labels(project, &dataset)?;
     let seen_again = train_eval(context, &dataset, &labelled);
     let predictions = trainer.train(project, context.iteration, &dataset, &labelled, &seen_again)?;
