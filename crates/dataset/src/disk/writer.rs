@@ -16,7 +16,16 @@ pub(super) const TEMPORARY: &str = ".tmp-";
 #[derive(Debug)]
 pub struct Writer {
     dir: DatasetDir,
-    _lock: File,
+    lock: File,
+}
+
+/// A program started at this moment by another thread holds a copy of the file until it is itself, and the lock with it:
+/// closing the file is not enough to let the next writer in.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // A lock that cannot be given back goes with the process.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Writer {
@@ -41,7 +50,7 @@ impl Writer {
         let path = dir.root.join(LOCK);
         let lock = dir.disk.open(&path)?;
         if dir.disk.try_lock(&lock, &path)? {
-            return Ok(Self { dir: dir.clone(), _lock: lock });
+            return Ok(Self { dir: dir.clone(), lock });
         }
         Err(DatasetError::Conflict { path: dir.root.clone(), reason: ConflictReason::Locked })
     }
