@@ -62,6 +62,8 @@ fn read(format: Format, input: &Path) -> Result<Imported> {
         Format::Cvat => cvat::read(input, &options),
         Format::LabelStudio => label_studio::read(input, &options),
         Format::FiftyOne => fiftyone::read(input, &options),
+        #[cfg(feature = "parquet")]
+        Format::Parquet => crate::tables::read(input, &options),
     }
 }
 
@@ -83,5 +85,7 @@ fn write(format: Format, out: &Path, set: &AnnotationSet) -> Result<Vec<Warning>
         Format::Cvat => cvat::write(out, set),
         Format::LabelStudio => label_studio::write(out, set, &label_studio::WriteOptions::default()),
         Format::FiftyOne => fiftyone::write(out, set),
+        #[cfg(feature = "parquet")]
+        Format::Parquet => crate::tables::write(out, set),
     }
 }

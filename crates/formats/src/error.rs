@@ -126,10 +126,24 @@ pub enum FormatError {
         n_samples: usize,
     },
     /// A word that names no format.
-    #[error("format {found:?}: expected coco, yolo, voc, kitti, cvat, label-studio or fiftyone")]
+    #[error("format {found:?}: expected one of {}", crate::Format::ALL.map(crate::Format::as_str).join(", "))]
     UnknownFormat {
         /// The word.
         found: String,
+    },
+    /// An archive in place of what is in it.
+    #[error("{}: an archive: expected the files that are in it; unpack it first", path.display())]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// A table that cannot be read or written as Parquet.
+    #[error("{}: {reason}", path.display())]
+    Table {
+        /// File.
+        path: PathBuf,
+        /// What the Parquet library said.
+        reason: String,
     },
 }
 
@@ -143,6 +157,8 @@ impl FormatError {
             | Self::Structure { path, .. }
             | Self::Schema { path, .. }
             | Self::Occupied { path }
+            | Self::Archive { path }
+            | Self::Table { path, .. }
             | Self::NothingToWrite { path, .. } => Some(path),
             Self::Refused(warning) => Some(&warning.path),
             _ => None,

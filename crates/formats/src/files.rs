@@ -21,6 +21,9 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
 
 /// The text of a file's bytes without their byte order mark; the path is for messages.
 pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    if is_archive(&bytes) {
+        return Err(FormatError::Archive { path: path.to_owned() });
+    }
     let mut text = String::from_utf8(bytes).map_err(|e| {
         let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|b| **b == b'\n').count();
@@ -30,6 +33,32 @@ pub(crate) fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String> {
         text.drain(..'\u{feff}'.len_utf8());
     }
     Ok(text)
+}
+
+/// ZIP, gzip, xz, zstd, bzip2, 7z or tar by their first bytes. Nothing here unpacks them, so none can grow.
+fn is_archive(bytes: &[u8]) -> bool {
+    const FIRST: [&[u8]; 7] = [
+        b"PK\x03\x04",
+        b"PK\x05\x06",
+        b"\x1f\x8b",
+        b"\xfd7zXZ\0",
+        b"\x28\xb5\x2f\xfd",
+        b"BZh",
+        b"7z\xbc\xaf\x27\x1c",
+    ];
+    let is_tar = bytes.get(257..262) == Some(b"ustar");
+    FIRST.iter().any(|first| bytes.starts_with(first)) || is_tar
+}
+
+/// Refuses an archive in place of a folder.
+pub(crate) fn refuse_archive(path: &Path) -> Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut first = Vec::new();
+    let file = fs::File::open(path).map_err(io_error(path))?;
+    file.take(512).read_to_end(&mut first).map_err(io_error(path))?;
+    if is_archive(&first) { Err(FormatError::Archive { path: path.to_owned() }) } else { Ok(()) }
 }
 
 /// Writes beside the target, flushes to the disk and renames: the target is the old file or the new one, never half.

@@ -86,6 +86,7 @@ fn is_column(key: &str, raw: &str) -> bool {
 /// [`FormatError::Io`], [`FormatError::NotUtf8`], [`FormatError::Schema`]; [`FormatError::Refused`] under
 /// [`crate::Strictness::Strict`].
 pub fn read(dir: &Path, options: &ReadOptions) -> Result<Imported> {
+    files::refuse_archive(dir)?;
     let mut notes = Notes::new(dir, options.strictness);
     let inner = dir.join("label_2");
     let folder = if inner.is_dir() { inner.clone() } else { dir.to_owned() };

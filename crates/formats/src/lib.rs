@@ -17,6 +17,8 @@ pub mod nuscenes;
 mod options;
 mod people;
 mod sizes;
+#[cfg(feature = "parquet")]
+pub mod tables;
 pub mod voc;
 mod warning;
 mod xml;

@@ -23,11 +23,17 @@ pub enum Format {
     LabelStudio,
     /// A FiftyOneDataset folder with `samples.json`.
     FiftyOne,
+    /// A folder of Parquet tables.
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
+
+/// Formats there are.
+const N: usize = if cfg!(feature = "parquet") { 8 } else { 7 };
 
 impl Format {
     /// All formats, in the order of reports.
-    pub const ALL: [Format; 7] = [
+    pub const ALL: [Format; N] = [
         Format::Coco,
         Format::Yolo,
         Format::Voc,
@@ -35,6 +41,8 @@ impl Format {
         Format::Cvat,
         Format::LabelStudio,
         Format::FiftyOne,
+        #[cfg(feature = "parquet")]
+        Format::Parquet,
     ];
 
     /// Name on a command line.
@@ -56,6 +64,8 @@ impl Format {
             Format::Cvat => "cvat",
             Format::LabelStudio => "label-studio",
             Format::FiftyOne => "fiftyone",
+            #[cfg(feature = "parquet")]
+            Format::Parquet => "parquet",
         }
     }
 }

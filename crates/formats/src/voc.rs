@@ -52,6 +52,7 @@ const HOLDS: Holds = Holds {
 /// [`FormatError::Io`], [`FormatError::NotUtf8`], [`FormatError::Syntax`], [`FormatError::Structure`],
 /// [`FormatError::Schema`]; [`FormatError::Refused`] under [`crate::Strictness::Strict`].
 pub fn read(dir: &Path, options: &ReadOptions) -> Result<Imported> {
+    files::refuse_archive(dir)?;
     let mut notes = Notes::new(dir, options.strictness);
     let inner = dir.join("Annotations");
     let folder = if inner.is_dir() { inner } else { dir.to_owned() };

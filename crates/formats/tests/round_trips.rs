@@ -167,6 +167,15 @@ proptest! {
         assert_law(&set, label_studio::write(&out, &set, &Default::default()), read, settle, 1e-9);
     }
 
+    #[cfg(feature = "parquet")]
+    #[test]
+    fn parquet(set in any_set()) {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let read = || imported(labelloop_formats::tables::read(&out, &ReadOptions::default()));
+        assert_law(&set, labelloop_formats::tables::write(&out, &set), read, |s| s, 0.0);
+    }
+
     #[test]
     fn fiftyone(set in any_set()) {
         let folder = tempfile::tempdir().unwrap();

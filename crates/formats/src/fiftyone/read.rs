@@ -22,6 +22,7 @@ use crate::{FormatError, Imported, ReadOptions, Result, WarningKind, files, peop
 /// [`FormatError::Io`], [`FormatError::NotUtf8`], [`FormatError::Syntax`], [`FormatError::Structure`],
 /// [`FormatError::Schema`]; [`FormatError::Refused`] under [`crate::Strictness::Strict`].
 pub fn read(dir: &Path, options: &ReadOptions) -> Result<Imported> {
+    files::refuse_archive(dir)?;
     let path = dir.join("samples.json");
     let mut notes = Notes::new(&path, options.strictness);
     let text = json::read(&path, &mut notes)?;
