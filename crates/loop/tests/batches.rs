@@ -18,6 +18,17 @@ use labelloop_loop::{
     BatchOptions, Begin, Detections, LabelsBack, LoopError, Project, Run, export_batch, write_atomically,
 };
 
+/// What batches travel in.
+const FORMATS: [Format; 7] = [
+    Format::Coco,
+    Format::Yolo,
+    Format::Voc,
+    Format::Kitti,
+    Format::Cvat,
+    Format::LabelStudio,
+    Format::FiftyOne,
+];
+
 /// A project that waits for people's labels of batch 0.
 fn waiting(folder: &Path) -> Project {
     let mut config = config();
@@ -72,16 +83,7 @@ fn every_format_brings_labels_back_and_the_second_time_nothing_new() {
     let dir = tempfile::tempdir().unwrap();
     let project = waiting(dir.path());
     let set = right(&project, 0);
-    let formats = [
-        Format::Coco,
-        Format::Yolo,
-        Format::Voc,
-        Format::Kitti,
-        Format::Cvat,
-        Format::LabelStudio,
-        Format::FiftyOne,
-    ];
-    for format in formats {
+    for format in FORMATS {
         let file = write(&set, format, dir.path(), &project.media_root());
         let (came, _) = project.take_labels(0, &file, &back(format)).unwrap();
         assert_eq!((came.n_taken, came.untouched.len()), (set.samples.len(), 0), "{format}");
@@ -316,7 +318,7 @@ fn every_format_goes_out_and_a_folder_with_work_in_it_is_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let project = waiting(dir.path());
     let dataset = project.dataset().unwrap();
-    for format in Format::ALL {
+    for format in FORMATS {
         let out = dir.path().join("out");
         let options = BatchOptions { format, media: MediaMode::Copy };
         let done = export_batch(&project, &dataset, 0, &out, &options).unwrap();

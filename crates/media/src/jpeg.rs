@@ -42,6 +42,8 @@ struct Head {
     frame: Option<u8>,
     /// Bits of a sample.
     precision: Option<u8>,
+    /// Whether some component has fewer samples than another: colours at half the resolution of brightness.
+    is_subsampled: bool,
     /// Where the first scan begins, after its marker. Inside scans every `FF` of data is followed by `00` (T.81,
     /// F.1.2.3), so `FF D9` there is the end of the picture and nothing else. Segments before the scan are stepped over:
     /// an embedded thumbnail has an end marker too.
@@ -59,6 +61,19 @@ impl Head {
             _ => None,
         }
     }
+}
+
+/// Whether some component has fewer samples than another: colours at half the resolution of brightness.
+pub(crate) fn has_subsampling(bytes: &[u8]) -> bool {
+    head(bytes).is_subsampled
+}
+
+/// `components`: their number, then of each its name, its sampling factors and its table (T.81, B.2.2).
+fn is_subsampled(components: &[u8]) -> bool {
+    let n = components.first().map_or(0, |n| usize::from(*n));
+    let mut factors = components.iter().skip(2).step_by(3).take(n);
+    let first = factors.next();
+    factors.any(|f| Some(f) != first)
 }
 
 fn head(bytes: &[u8]) -> Head {
@@ -91,6 +106,7 @@ fn walk(bytes: &[u8], head: &mut Head) -> Option<()> {
                 {
                     head.frame = Some(marker);
                     head.precision = bytes.get(at + 3).copied();
+                    head.is_subsampled = is_subsampled(bytes.get(at + 8..)?);
                 }
                 let length = u16::from_be_bytes([*bytes.get(at + 1)?, *bytes.get(at + 2)?]);
                 at += 1 + usize::from(length.max(2));

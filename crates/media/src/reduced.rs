@@ -1,4 +1,4 @@
-use image::{DynamicImage, GrayImage};
+use image::{DynamicImage, GrayImage, ImageBuffer, Pixel};
 use jpeg_decoder::{CodingProcess, Decoder, PixelFormat};
 use labelloop_core::ImageSize;
 
@@ -12,6 +12,9 @@ const DIVISORS: [u32; 2] = [8, 4];
 /// As [`decode_named`](crate::decode_named), for a picture that will be made smaller afterwards: a JPEG is decoded at a
 /// quarter or an eighth of its size, the smallest that still has at least `at_least` on both upright sides, where there
 /// is one. Other formats, and JPEGs that are not large enough, come whole.
+///
+/// Where colours have fewer samples than brightness, as in most photographs, twice that part is decoded and halved, so that
+/// no colours are lost; an eighth then costs what a quarter costs, and a quarter about as much as the whole.
 ///
 /// Sides are rounded up: 1001 pixels are 126 at an eighth. The pixels are means of the blocks that they stand for (the
 /// inverse cosine transform of the lowest coefficients), so that what follows may make them smaller still but should not
@@ -54,9 +57,27 @@ pub fn decode_reduced(
 /// The picture at a part of its size; none where no part is large enough, or where the decoder of the whole picture should
 /// have the last word.
 fn reduced(bytes: &[u8], sides: (u32, u32), at_least: (u32, u32)) -> Option<DynamicImage> {
-    let divided = |divisor: u32| (sides.0.div_ceil(divisor), sides.1.div_ceil(divisor));
     let fits = |(width, height): (u32, u32)| at_least.0 <= width && at_least.1 <= height;
-    let wanted = DIVISORS.into_iter().map(divided).find(|size| fits(*size))?;
+    let divisor = DIVISORS.into_iter().find(|divisor| fits(divided(sides, *divisor)))?;
+    if !jpeg::has_subsampling(bytes) {
+        return scaled(bytes, sides, divisor);
+    }
+    // Blocks of subsampled colours stand for twice the pixels, and at the same scale they would give half the colours
+    // that the picture has there.
+    let twice = scaled(bytes, sides, divisor / 2)?;
+    Some(match twice {
+        DynamicImage::ImageRgb8(picture) => halved(&picture).into(),
+        grey => halved(&grey.into_luma8()).into(),
+    })
+}
+
+fn divided(sides: (u32, u32), divisor: u32) -> (u32, u32) {
+    (sides.0.div_ceil(divisor), sides.1.div_ceil(divisor))
+}
+
+/// All components at the same part of their own size.
+fn scaled(bytes: &[u8], sides: (u32, u32), divisor: u32) -> Option<DynamicImage> {
+    let wanted = divided(sides, divisor);
     let mut decoder = Decoder::new(bytes);
     decoder.set_max_decoding_buffer_size(4 * (wanted.0 as usize + 64) * (wanted.1 as usize + 64));
     decoder.read_info().ok()?;
@@ -78,4 +99,27 @@ fn reduced(bytes: &[u8], sides: (u32, u32), at_least: (u32, u32)) -> Option<Dyna
         // Conversions from inks differ among decoders.
         _ => None,
     }
+}
+
+/// Means of two by two pixels, and of those there are at the right and lower edge.
+fn halved<P>(picture: &ImageBuffer<P, Vec<u8>>) -> ImageBuffer<P, Vec<u8>>
+where
+    P: Pixel<Subpixel = u8>,
+{
+    let (width, height) = picture.dimensions();
+    let n_channels = usize::from(P::CHANNEL_COUNT);
+    let row = |y: u32| &picture.as_raw()[(y * width) as usize * n_channels..][..width as usize * n_channels];
+    let mut out = ImageBuffer::new(width.div_ceil(2), height.div_ceil(2));
+    for (y, means) in out.as_mut().chunks_exact_mut(width.div_ceil(2) as usize * n_channels).enumerate() {
+        let y = 2 * y as u32;
+        let (upper, lower) = (row(y), row((y + 1).min(height - 1)));
+        for (i, mean) in means.iter_mut().enumerate() {
+            let left = i / n_channels * 2 * n_channels + i % n_channels;
+            let right = if left + n_channels < upper.len() { left + n_channels } else { left };
+            let sum =
+                [upper[left], upper[right], lower[left], lower[right]].map(u16::from).iter().sum::<u16>();
+            *mean = ((sum + 2) / 4) as u8;
+        }
+    }
+    out
 }

@@ -64,7 +64,6 @@ fn files_of_another_program_have_its_sizes_and_colours() {
 }
 
 #[test]
-#[ignore = "fails: 14 steps where 12, and 31 dB where 32 are asked for; the cause is not found yet"]
 fn jpegs_of_every_kind_have_the_sizes_and_colours_of_another_program_at_every_scale() {
     let cases = expected();
     let mut n_reduced = 0;
@@ -135,7 +134,10 @@ fn a_missing_file_an_empty_file_and_a_text_are_errors_with_the_path() {
         for (content, kind) in [
             (b"".as_slice(), MediaErrorKind::Empty),
             (b"hello", MediaErrorKind::OtherFormat),
-            (b"GIF89a", MediaErrorKind::OtherFormat),
+            (
+                b"GIF89a",
+                if cfg!(feature = "gif") { MediaErrorKind::Damaged } else { MediaErrorKind::OtherFormat },
+            ),
             (b"\x89PNG\r\n\x1a\n", MediaErrorKind::Truncated),
         ] {
             std::fs::write(&path, content).unwrap();
