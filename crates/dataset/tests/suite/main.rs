@@ -13,8 +13,8 @@ mod import;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]
-mod real_disks;
-#[cfg(test)]
 mod near;
+#[cfg(test)]
+mod real_disks;
 #[cfg(test)]
 mod split;
