@@ -2,8 +2,9 @@ use std::path::{Path, PathBuf};
 
 use labelloop_core::ClassSchema;
 use labelloop_formats::{
-    FormatError, Imported, ReadOptions, Strictness, coco, cvat as cvat_format, fiftyone as fiftyone_format,
-    kitti as kitti_format, label_studio as label_studio_format, voc as voc_format, yolo as yolo_format,
+    FormatError, Imported, Lost, ReadOptions, Strictness, WarningKind, coco, cvat as cvat_format,
+    fiftyone as fiftyone_format, kitti as kitti_format, label_studio as label_studio_format,
+    tables as tables_format, voc as voc_format, yolo as yolo_format,
 };
 
 /// A folder that is gone when the body ends.
@@ -95,11 +96,17 @@ pub fn kitti_captures(data: &[u8]) {
     let out = folder.path().join("out");
     // The picture is not there to be copied, nor can a set without labels be written.
     let cloud = first.set.samples.iter().rfind(|s| s.slice == "pcd").cloned();
-    let Ok(_) =
+    let Ok(lost) =
         kitti_format::write_captures(&out, &first.set, folder.path(), labelloop_formats::MediaMode::None)
     else {
         return;
     };
+    // Names with marks that no line of KITTI can hold are changed, and the writer says so.
+    let is_renamed =
+        |kind: &WarningKind| matches!(kind, WarningKind::NotCarried { what: Lost::ClassNames, .. });
+    if lost.iter().any(|warning| is_renamed(&warning.kind)) {
+        return;
+    }
     if cloud.is_some() {
         std::fs::create_dir_all(out.join("velodyne")).expect("a temporary folder takes folders");
         std::fs::write(out.join("velodyne/a.bin"), b"").expect("a temporary folder takes files");
@@ -131,6 +138,21 @@ pub fn fiftyone(data: &[u8]) {
     folder.with("metadata.json", metadata.unwrap_or(usual));
     folder.with("samples.json", samples);
     both(|options| fiftyone_format::read(folder.path(), options));
+}
+
+/// One table of a Parquet folder: that of boxes when the first byte is `b`, else that of samples; the other one is that of
+/// one picture with a box.
+pub fn tables(data: &[u8]) {
+    const SCHEMA: &[u8] = br#"{"version": 1, "classes": ["car", "van"], "extra": {}}"#;
+    const SAMPLES: &[u8] = include_bytes!("../corpus/tables/samples");
+    const BOXES: &[u8] = include_bytes!("../corpus/tables/boxes");
+    let (kind, table) = data.split_first().map_or((b's', data), |(kind, table)| (*kind, table));
+    let (samples, boxes) = if kind == b'b' { (&SAMPLES[1..], table) } else { (table, &BOXES[1..]) };
+    let folder = Folder::new();
+    folder.with("schema.json", SCHEMA);
+    folder.with("samples.parquet", samples);
+    folder.with("boxes.parquet", boxes);
+    both(|options| tables_format::read(folder.path(), options));
 }
 
 /// The bytes before and after the first line `---`; only those after it where there is none.

@@ -19,7 +19,7 @@ mod selection;
 pub use clusterings::clusterings;
 pub use evaluation::{coco_pair, evaluate};
 pub use exact_neighbours::exact_neighbours;
-pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_studio, voc, yolo};
+pub use files::{coco_round_trip, cvat, fiftyone, kitti, kitti_captures, label_studio, tables, voc, yolo};
 pub use kitti_rows::kitti_rows;
 pub use model_description::model_description;
 pub use neighbours::neighbour_graph;
@@ -34,7 +34,7 @@ pub use selection::select;
 pub type Body = fn(&[u8]);
 
 /// Every body with the name of its folder in the corpus.
-pub const BODIES: [(&str, Body); 26] = [
+pub const BODIES: [(&str, Body); 27] = [
     ("coco_labels", coco_labels),
     ("coco_detections", coco_detections),
     ("coco_pair", coco_pair),
@@ -48,6 +48,7 @@ pub const BODIES: [(&str, Body); 26] = [
     ("cvat", cvat),
     ("label_studio", label_studio),
     ("fiftyone", fiftyone),
+    ("tables", tables),
     ("nuscenes", nuscenes),
     ("partials", partials),
     ("clusterings", clusterings),

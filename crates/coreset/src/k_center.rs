@@ -24,7 +24,9 @@ use crate::{Result, Selected};
 /// ```
 ///
 /// # Errors
-/// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite), [`CoresetError::NoColumns`](crate::CoresetError::NoColumns) and [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch).
+/// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite),
+/// [`CoresetError::NoColumns`](crate::CoresetError::NoColumns) and
+/// [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch).
 pub fn k_center(
     rows: ArrayView2<'_, f32>,
     k: usize,

@@ -108,7 +108,9 @@ impl KMeansValidParams {
     /// Clusters rows (shape: rows x dimensions). No rows give no centers.
     ///
     /// # Errors
-    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite), [`CoresetError::NoColumns`](crate::CoresetError::NoColumns) and [`CoresetError::Cancelled`](crate::CoresetError::Cancelled).
+    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite),
+    /// [`CoresetError::NoColumns`](crate::CoresetError::NoColumns) and
+    /// [`CoresetError::Cancelled`](crate::CoresetError::Cancelled).
     pub fn fit(&self, rows: ArrayView2<'_, f32>, progress: &dyn Progress) -> Result<KMeans> {
         let none = Array2::zeros((0, rows.ncols()));
         self.fit_given(rows, none.view(), None, progress)
@@ -119,7 +121,8 @@ impl KMeansValidParams {
     /// A row of weight 0 moves no center. `weights` has one entry for each row.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit), and [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch), [`CoresetError::LengthMismatch`](crate::CoresetError::LengthMismatch),
+    /// As [`fit`](Self::fit), and [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch),
+    /// [`CoresetError::LengthMismatch`](crate::CoresetError::LengthMismatch),
     /// [`CoresetError::Weight`](crate::CoresetError::Weight).
     pub fn fit_given(
         &self,

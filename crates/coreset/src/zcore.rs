@@ -148,7 +148,8 @@ impl ZCoreValidParams {
     /// same seed gives the same bits with any number of threads. O(draws x rows x columns per draw) time.
     ///
     /// # Errors
-    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite) naming the row, [`CoresetError::NoColumns`](crate::CoresetError::NoColumns).
+    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite) naming the row,
+    /// [`CoresetError::NoColumns`](crate::CoresetError::NoColumns).
     pub fn score(&self, rows: ArrayView2<'_, f32>) -> Result<ZCoreScores> {
         self.score_given(rows, Array2::zeros((0, rows.ncols())).view(), &Silent)
     }
@@ -160,7 +161,9 @@ impl ZCoreValidParams {
     /// neighbours to the candidate, so a copy of a labelled row always pays. Columns are described over both.
     ///
     /// # Errors
-    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite), [`CoresetError::NoColumns`](crate::CoresetError::NoColumns), [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch), and
+    /// [`CoresetError::NotFinite`](crate::CoresetError::NotFinite),
+    /// [`CoresetError::NoColumns`](crate::CoresetError::NoColumns),
+    /// [`CoresetError::DimensionMismatch`](crate::CoresetError::DimensionMismatch), and
     /// [`CoresetError::Cancelled`](crate::CoresetError::Cancelled) when `progress` asks for it.
     pub fn score_given(
         &self,

@@ -43,7 +43,10 @@ impl Project {
     /// # Errors
     /// Samples that contradict known ones, classes outside the schema, I/O.
     pub fn import(&self, set: &AnnotationSet, policy: BoxPolicy) -> Result<ImportReport> {
-        self.commit("import", |d| Ok(d.import(set, GROUND_TRUTH, policy)?))
+        self.commit("import", |d| {
+            self.refuse_crops(d, set)?;
+            Ok(d.import(set, GROUND_TRUTH, policy)?)
+        })
     }
 
     /// Deals groups that have no split out to test, val, golden and pool, without a look at the pictures. Groups that have

@@ -170,6 +170,18 @@ pub enum LoopError {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] labelloop_train::TrainError),
+    /// A new sample is a crop of a picture that must not be trained on.
+    #[error(
+        "sample {id} is the crop {crop} of {parent}, which is in val: expected pictures that were not cut from it"
+    )]
+    CropOfFrozen {
+        /// The new sample.
+        id: String,
+        /// The crop whose bytes it has.
+        crop: PathBuf,
+        /// The sample that the crop was cut from.
+        parent: String,
+    },
     /// The caller asked for an end.
     #[error(transparent)]
     Cancelled(#[from] labelloop_core::Cancelled),
@@ -178,7 +190,7 @@ pub enum LoopError {
 impl LoopError {
     /// Whether a gate refused, as opposed to work that failed.
     pub fn is_gate(&self) -> bool {
-        matches!(self, Self::GoldenGate { .. }) || self.is_dataset_gate()
+        matches!(self, Self::GoldenGate { .. } | Self::CropOfFrozen { .. }) || self.is_dataset_gate()
     }
 
     fn is_dataset_gate(&self) -> bool {

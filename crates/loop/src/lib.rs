@@ -4,6 +4,7 @@ pub mod annotate;
 pub mod backtest;
 pub mod clouds;
 pub mod config;
+mod crops;
 mod data;
 mod engine;
 mod error;

@@ -7,7 +7,7 @@ mod common;
 use common::{config, project};
 use labelloop_acquire::{BatchPlan, Bucket};
 use labelloop_core::{Silent, Split};
-use labelloop_dataset::HUMAN_LABELS;
+use labelloop_dataset::{BoxPolicy, HUMAN_LABELS};
 use labelloop_loop::annotate::{AnnotatorParams, ErrorRates};
 use labelloop_loop::clouds::CloudEvaluation;
 use labelloop_loop::config::OnFail;
@@ -58,6 +58,40 @@ fn point_clouds_are_labelled_gated_trained_on_and_scored_beside_the_pictures() {
     assert!(tagged.iter().all(|s| s.slice == "pcd" && s.split == Some(Split::Val)));
     let qa: QaRecord = read(&project.layout.qa(0));
     assert_eq!(qa.scans.map(|r| r.kind), Some(labelloop_core::SliceKind::PointCloud));
+}
+
+#[test]
+fn crops_name_their_parents_and_do_not_come_back_as_samples() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &config());
+    Run::begin(&project, Begin::Fresh, &Silent).unwrap().go().unwrap();
+    let folder = project.layout.error_analysis(0).join("fn_crops");
+    let crops: Vec<serde_json::Value> = read(&folder.join("crops.json"));
+    let pictures = std::fs::read_dir(&folder).unwrap().count() - 1;
+    assert!(!crops.is_empty() && crops.len() == pictures);
+    let dataset = project.dataset().unwrap();
+    for crop in &crops {
+        let parent = labelloop_core::SampleId::new(crop["parent"].as_str().unwrap()).unwrap();
+        assert_eq!(dataset.sample(&parent).unwrap().split, Some(Split::Val));
+    }
+    let copy = |name: &str, bytes: Vec<u8>| {
+        std::fs::write(project.media_root().join(name), bytes).unwrap();
+        let size = labelloop_core::ImageSize::new(9, 9).unwrap();
+        let sample = labelloop_core::SampleRecord::image(name, name, size).unwrap();
+        labelloop_core::AnnotationSet {
+            schema: dataset.schema().clone(),
+            samples: vec![sample],
+            extra: labelloop_core::Extra::new(),
+        }
+    };
+    let mut bytes = std::fs::read(folder.join(crops[0]["file"].as_str().unwrap())).unwrap();
+    let e = project.import(&copy("more.png", bytes.clone()), BoxPolicy::default()).unwrap_err();
+    assert!(e.is_gate() && matches!(e, LoopError::CropOfFrozen { .. }), "{e}");
+    assert!(
+        e.to_string().contains("more.png") && e.to_string().contains(crops[0]["parent"].as_str().unwrap())
+    );
+    *bytes.last_mut().unwrap() ^= 1;
+    project.import(&copy("another.png", bytes), BoxPolicy::default()).unwrap();
 }
 
 #[test]

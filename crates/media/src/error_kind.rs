@@ -7,7 +7,7 @@ use crate::MediaError;
 /// ```
 /// use labelloop_media::{MediaErrorKind, decode};
 ///
-/// let refused = decode(b"GIF89a").unwrap_err();
+/// let refused = decode(b"hello").unwrap_err();
 /// assert_eq!(refused.kind(), MediaErrorKind::OtherFormat);
 /// assert_eq!(refused.kind().to_string(), "another format");
 /// ```

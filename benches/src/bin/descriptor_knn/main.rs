@@ -128,15 +128,9 @@ fn embedders(args: &Args) -> anyhow::Result<Vec<Named>> {
     Ok(found)
 }
 
-#[cfg(feature = "onnx")]
 fn network(model: &std::path::Path, args: &Args) -> anyhow::Result<Box<dyn PictureEmbedder>> {
     let params = labelloop_embed::OnnxParams::of(model);
     Ok(Box::new(labelloop_embed::OnnxParams { description: args.description.clone(), ..params }.load()?))
-}
-
-#[cfg(not(feature = "onnx"))]
-fn network(model: &std::path::Path, _: &Args) -> anyhow::Result<Box<dyn PictureEmbedder>> {
-    anyhow::bail!("{}: built without the feature onnx", model.display())
 }
 
 /// CPU seconds of this process.

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use labelloop_core::ClassSchema;
+use labelloop_dataset::Dataset;
 use labelloop_formats::coco;
 use labelloop_loop::annotate::AnnotatorParams;
 use labelloop_loop::config::OnFail;
 use labelloop_loop::history::History;
-use labelloop_loop::state::{Phase, State};
+use labelloop_loop::state::{Phase, State, Step};
 use labelloop_loop::{LoopConfig, Project};
 use serde_json::json;
 
@@ -67,9 +68,10 @@ fn config(args: &InitArgs) -> anyhow::Result<LoopConfig> {
 /// Progress by split and what to do next.
 pub(super) fn status(args: &ProjectArgs, output: &Output) -> anyhow::Result<ExitCode> {
     let project = Project::open(&args.project)?;
-    let table = project.dataset()?.progress();
+    let dataset = project.dataset()?;
+    let table = dataset.progress();
     let state = State::load(&project.layout.state())?;
-    let next = advice(&project, state.as_ref())?;
+    let next = advice(&project, &dataset, state.as_ref())?;
     let history = History::load(&project.layout.history())?;
     let best = history.best().map(|r| (r.iteration, r.f1));
     let mut words = table.to_string();
@@ -86,8 +88,7 @@ pub(super) fn status(args: &ProjectArgs, output: &Output) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-fn advice(project: &Project, state: Option<&State>) -> anyhow::Result<String> {
-    let dataset = project.dataset()?;
+fn advice(project: &Project, dataset: &Dataset, state: Option<&State>) -> anyhow::Result<String> {
     if dataset.samples().is_empty() && project.config.project.annotations.is_none() {
         return Ok("labelloop import COCO.json".to_owned());
     }
@@ -95,6 +96,11 @@ fn advice(project: &Project, state: Option<&State>) -> anyhow::Result<String> {
     let run = format!("labelloop run --config {}", config.display());
     Ok(match state {
         None => run,
+        Some(State { phase: Phase::Running, iteration, step: Step::Annotate, .. })
+            if project.config.active_learning.require_human_review =>
+        {
+            waiting(project, *iteration, &run)?
+        }
         Some(State { phase: Phase::Running, iteration, step, .. }) => {
             format!("{run} --resume (iteration {iteration}, step {})", step.as_str())
         }
@@ -113,10 +119,14 @@ fn waiting(project: &Project, iteration: u32, run: &str) -> anyhow::Result<Strin
     if n_waiting == 0 {
         return Ok(format!("labels of batch {iteration} are in: {run} --resume"));
     }
+    let folder = project.layout.batch_export(iteration);
+    let label = match folder.exists() {
+        true => format!("label {}", folder.display()),
+        false => "labelloop export --format FORMAT, label what it writes".to_owned(),
+    };
     Ok(format!(
-        "{n_waiting} samples of batch {iteration} wait for labels: label {}, then labelloop import --batch {iteration} FILE \
-         --format FORMAT, then {run} --resume",
-        project.layout.batch_export(iteration).display()
+        "{n_waiting} samples of batch {iteration} wait for labels: {label}, then labelloop import --batch {iteration} FILE \
+         --format FORMAT, then {run} --resume"
     ))
 }
 

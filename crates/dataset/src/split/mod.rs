@@ -61,7 +61,9 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// [`DatasetError::EmptyDataset`], [`DatasetError::TooFewGroups`], [`DatasetError::SplitParams`]. Nothing has
+    /// [`DatasetError::EmptyDataset`](crate::DatasetError::EmptyDataset),
+    /// [`DatasetError::TooFewGroups`](crate::DatasetError::TooFewGroups),
+    /// [`DatasetError::SplitParams`](crate::DatasetError::SplitParams). Nothing has
     /// changed then.
     pub fn split(&mut self, params: &SplitParams) -> Result<SplitReport> {
         Ok(self.split_guarded(params, &NearDuplicates::default(), NearPolicy::Report)?.report)
@@ -86,7 +88,8 @@ impl Dataset {
     /// ```
     ///
     /// # Errors
-    /// [`DatasetError::Io`], [`DatasetError::Corrupt`] when the field cannot be read.
+    /// [`DatasetError::Io`](crate::DatasetError::Io) and [`DatasetError::Corrupt`](crate::DatasetError::Corrupt) when the
+    /// field cannot be read.
     pub fn group_summaries(&self, field: &str) -> Result<Vec<GroupSummary>> {
         let mut groups: BTreeMap<&GroupKey, GroupSummary> = BTreeMap::new();
         for sample in self.samples.values() {

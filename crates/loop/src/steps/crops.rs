@@ -6,12 +6,14 @@ use labelloop_dataset::Dataset;
 use labelloop_eval::failures::Failure;
 
 use super::Context;
+use crate::crops::{self, CropRecord};
 use crate::{LoopError, Result, files};
 
 /// Margin around a crop, in pixels.
 const MARGIN: u32 = 8;
 
 /// Writes the missed objects as `{class}_{size}_{image}_{area}px.png` (requirement 130) and gives each one's contrast.
+/// A list beside them names the parent of each.
 ///
 /// The folder is emptied first, so that a redone step leaves no stale crop.
 pub(super) fn write(
@@ -30,7 +32,7 @@ pub(super) fn write(
         by_picture.entry(&failure.image).or_default().push(i);
     }
     let mut contrasts = vec![None; missed.len()];
-    let mut written = Vec::new();
+    let (mut written, mut records) = (Vec::new(), Vec::new());
     for (id, places) in by_picture {
         let picture = context.project.picture(dataset.sample(id)?)?;
         for i in places {
@@ -41,13 +43,23 @@ pub(super) fn write(
                 && let Ok(crop) = labelloop_media::crop(&picture, failure.bbox, MARGIN)
             {
                 let path = free_name(&folder, &name(dataset.schema(), failure));
-                files::write_atomically(&path, &encoded(id, &crop)?)?;
+                let bytes = encoded(id, &crop)?;
+                files::write_atomically(&path, &bytes)?;
+                records.push(record(&path, dataset.schema(), failure, &bytes));
                 written.push(path);
             }
         }
     }
     written.sort();
+    records.sort_by(|a, b| a.file.cmp(&b.file));
+    crops::write_list(&folder, &records)?;
     Ok((contrasts, written))
+}
+
+fn record(path: &Path, schema: &ClassSchema, failure: &Failure, bytes: &[u8]) -> CropRecord {
+    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let class = schema.name(failure.class).unwrap_or("unknown");
+    CropRecord::new(file, failure.image.clone(), class, failure.bbox.to_xywh(), bytes)
 }
 
 fn encoded(id: &SampleId, crop: &labelloop_media::RgbImage) -> Result<Vec<u8>> {

@@ -1,7 +1,9 @@
-use labelloop_embed::DescriptorParams;
+use std::path::Path;
+
+use labelloop_embed::{Backend, DescriptorParams, OnnxParams};
 
 use super::AnyEmbedder;
-use crate::args::EmbedArgs;
+use crate::args::{BackendArg, EmbedArgs};
 
 /// The built-in descriptor, or the model asked for.
 pub(super) fn embedder(args: &EmbedArgs) -> anyhow::Result<AnyEmbedder> {
@@ -11,12 +13,7 @@ pub(super) fn embedder(args: &EmbedArgs) -> anyhow::Result<AnyEmbedder> {
     }
 }
 
-#[cfg(feature = "onnx")]
-fn onnx(args: &EmbedArgs, model: &std::path::Path) -> anyhow::Result<AnyEmbedder> {
-    use labelloop_embed::{Backend, OnnxParams};
-
-    use crate::args::BackendArg;
-
+fn onnx(args: &EmbedArgs, model: &Path) -> anyhow::Result<AnyEmbedder> {
     let backend = match args.backend {
         BackendArg::Auto => Backend::Auto,
         BackendArg::Runtime => Backend::Runtime,
@@ -29,14 +26,4 @@ fn onnx(args: &EmbedArgs, model: &std::path::Path) -> anyhow::Result<AnyEmbedder
         ..OnnxParams::of(model)
     };
     Ok(Box::new(params.check()?.load()?))
-}
-
-#[cfg(not(feature = "onnx"))]
-fn onnx(_: &EmbedArgs, model: &std::path::Path) -> anyhow::Result<AnyEmbedder> {
-    let words = format!(
-        "--model {}: this program was built without models: expected one built with `--features onnx`, as \
-         `cargo install labelloop-cli` does by default",
-        model.display()
-    );
-    Err(crate::output::UsageError(words).into())
 }
