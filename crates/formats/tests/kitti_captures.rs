@@ -146,6 +146,19 @@ fn lines_that_nobody_changed_come_back_word_for_word() {
 }
 
 #[test]
+fn cuboids_without_a_box_keep_their_place_before_those_with_one() {
+    const BOXLESS: &str = "Car -1 -1 -10 -1 -1 -1 -1 1.50 1.64 4.10 3.30 1.90 32.50 -1.55";
+    for lines in [[BOXLESS, CAR, VAN], [CAR, BOXLESS, VAN], [CAR, VAN, BOXLESS]] {
+        let keep = folder(&lines);
+        let set = read(keep.path());
+        let (_out, out, warnings) = written(&set, keep.path());
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert_eq!(labels_of(&out).lines().collect::<Vec<_>>(), lines);
+        assert_eq!(read(&out), set);
+    }
+}
+
+#[test]
 fn a_cuboid_that_was_moved_is_written_with_a_new_alpha() {
     let keep = folder(&[CAR, VAN]);
     let mut set = read(keep.path());

@@ -21,6 +21,16 @@ pub(super) enum Link {
     None,
 }
 
+impl Link {
+    /// Number of the cuboid.
+    pub(super) fn cuboid(&self) -> Option<usize> {
+        match self {
+            Self::Same(n) | Self::Changed(n) => Some(*n),
+            Self::None => None,
+        }
+    }
+}
+
 /// Links boxes with cuboids of their class: first those that are what the columns of the label say, then those whose number
 /// was kept when reading, where the picture does not speak against it, then those that are seen where the box is, from the
 /// best overlap down.

@@ -214,15 +214,19 @@ impl Lines<'_> {
         let mut is_written = vec![false; cuboids.map_or(0, <[_]>::len)];
         if let Some(left) = self.capture.left {
             let links = links(left, cuboids.unwrap_or_default(), self.calibration);
-            for (label, link) in left.boxes.iter().flatten().zip(links) {
-                if let Link::Same(n) | Link::Changed(n) = link {
-                    is_written[n] = true;
-                }
+            let numbers: Vec<Option<usize>> = links.iter().map(Link::cuboid).collect();
+            numbers.iter().flatten().for_each(|n| is_written[*n] = true);
+            let mut boxless = self.boxless(left, &mut is_written)?;
+            for ((label, link), number) in left.boxes.iter().flatten().zip(links).zip(numbers) {
+                // Cuboids keep their order: those without a box that come before this one's are written before it.
+                let n_before =
+                    boxless.iter().rposition(|(_, n)| n.is_some() && *n < number).map_or(0, |i| i + 1);
+                boxless.drain(..n_before).for_each(|(line, _)| self.add(&line));
                 let link = if cuboids.is_none() { None } else { Some(link) };
                 self.boxed(left.id.as_str(), label, link, losses)?;
             }
+            boxless.iter().for_each(|(line, _)| self.add(line));
         }
-        self.boxless(&mut is_written)?;
         for (cuboid, _) in cuboids.into_iter().flatten().zip(is_written).filter(|(_, done)| !done) {
             let fields = self.fields(cuboid, losses);
             if let Some(fields) = fields {
@@ -266,13 +270,13 @@ impl Lines<'_> {
         Ok(())
     }
 
-    /// Lines that were read without a box, as far as their cuboids are still there.
-    fn boxless(&mut self, is_written: &mut [bool]) -> Result<()> {
-        let Some(left) = self.capture.left else { return Ok(()) };
+    /// Lines that were read without a box, as far as their cuboids are still there, each with the number of its cuboid.
+    fn boxless(&self, left: &SampleRecord, is_written: &mut [bool]) -> Result<Vec<(String, Option<usize>)>> {
         let lines: Vec<String> = field(left.id.as_str(), &left.extra, BOXLESS)?.unwrap_or_default();
+        let mut kept = vec![];
         for line in lines {
             let Some(cuboids) = self.capture.cuboids() else {
-                self.add(&line);
+                kept.push((line, None));
                 continue;
             };
             let Some((word, _, fields)) = parsed(&line) else { continue };
@@ -285,13 +289,13 @@ impl Lines<'_> {
                     };
                     if let Some(n) = (0..cuboids.len()).find(is_it) {
                         is_written[n] = true;
-                        self.add(&line);
+                        kept.push((line, Some(n)));
                     }
                 }
-                _ => self.add(&line),
+                _ => kept.push((line, None)),
             }
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// Lines of `DontCare`, as they were read where the boxes are still those.
