@@ -43,7 +43,7 @@ pub use sample::Sample;
 pub use split::{
     AcrossPair, AuditItem, Cell, ClassRow, GroupSummary, GuardedSplit, Likeness, LooksLike, NearDuplicate,
     NearDuplicates, NearPolicy, ShareRow, SplitAudit, SplitCounts, SplitLeak, SplitParams, SplitParamsError,
-    SplitReport, SplitValidParams, Unmet, assign_splits, audit_splits, merge_groups,
+    SplitReport, SplitValidParams, Unmet, assign_splits, audit_splits, connected_groups, merge_groups,
 };
 pub use status::Status;
 pub use tag::{DERIVED_NAMESPACES, KNOWN_NAMESPACES, Tag};

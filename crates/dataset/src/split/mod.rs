@@ -21,7 +21,7 @@ pub use assign::assign_splits;
 pub use audit::{AuditItem, SplitAudit, SplitCounts, SplitLeak, audit_splits};
 pub(crate) use guard::FrozenTwins;
 pub use guard::{GuardedSplit, LooksLike, NearPolicy};
-pub use near::{AcrossPair, Likeness, NearDuplicate, NearDuplicates, merge_groups};
+pub use near::{AcrossPair, Likeness, NearDuplicate, NearDuplicates, connected_groups, merge_groups};
 pub use params::{SplitParams, SplitParamsError, SplitValidParams};
 pub use report::{Cell, ClassRow, ShareRow, SplitReport, Unmet};
 

@@ -241,6 +241,27 @@ pub fn merge_groups(
     renamed
 }
 
+/// Groups that pairs of them connect, directly or through others: each list and the lists in the order of keys. A group that
+/// is in no pair is in no list. O(pairs log groups).
+///
+/// ```
+/// use labelloop_core::GroupKey;
+/// use labelloop_dataset::connected_groups;
+///
+/// let [a, b, c, d] = ["a", "b", "c", "d"].map(|key| GroupKey::new(key).unwrap());
+/// assert_eq!(connected_groups([(&d, &b), (&b, &c)]), [[&b, &c, &d]]);
+/// assert_eq!(connected_groups([(&a, &a)]), [[&a]]);
+/// ```
+pub fn connected_groups<'a>(
+    pairs: impl IntoIterator<Item = (&'a GroupKey, &'a GroupKey)>,
+) -> Vec<Vec<&'a GroupKey>> {
+    let mut forest = Forest::default();
+    pairs.into_iter().for_each(|(a, b)| forest.join(a, b));
+    let mut trees = forest.trees();
+    trees.sort_unstable();
+    trees
+}
+
 /// The more is decided by a split, the less gladly it takes new samples.
 fn reluctance(split: Split) -> u8 {
     match split {

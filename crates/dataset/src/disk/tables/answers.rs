@@ -10,7 +10,7 @@ use std::sync::Arc;
 use labelloop_core::{ClassSchema, LabelledBy, SampleId};
 
 use super::column;
-use super::frame::{Columns, ROWS, Table, read_table, write_table};
+use super::frame::{Columns, Table, pieces, read_table, write_table};
 use super::items::{self, Item, Row};
 use crate::labels::{ClassIndex, Entry, Labels, Packed};
 use crate::{DatasetError, Result};
@@ -21,34 +21,15 @@ pub(super) fn write_objects<T: Item>(
     out: &mut dyn Write,
     path: &Path,
 ) -> Result<()> {
-    let mut objects = labels.iter()?.flat_map(|e| {
+    let objects = labels.iter()?.flat_map(|e| {
         let row = |(position, item)| Row { sample: e.id.as_str(), position, item };
         (0u32..).zip(e.items).map(row)
     });
-    write_table(
-        pieces(move || objects.by_ref().take(ROWS).collect(), |rows| items::encode(rows, schema)),
-        out,
-        path,
-    )
+    write_table(pieces(objects, |rows| items::encode(rows, schema)), out, path)
 }
 
 pub(super) fn write_answers<T: Item>(labels: &Labels<T>, out: &mut dyn Write, path: &Path) -> Result<()> {
-    let mut entries = labels.iter()?;
-    write_table(pieces(move || entries.by_ref().take(ROWS).collect(), encode_answers), out, path)
-}
-
-/// Columns of one lot after the other; of the first also when it is empty, for a table has columns in any case.
-fn pieces<R>(
-    mut lot: impl FnMut() -> Vec<R>,
-    encode: impl Fn(&[R]) -> Columns,
-) -> impl Iterator<Item = Columns> {
-    let mut is_first = true;
-    std::iter::from_fn(move || {
-        let rows = lot();
-        let goes_on = is_first || !rows.is_empty();
-        is_first = false;
-        goes_on.then(|| encode(&rows))
-    })
+    write_table(pieces(labels.iter()?, encode_answers), out, path)
 }
 
 fn encode_answers<T: Item>(rows: &[Entry<'_, T>]) -> Columns {

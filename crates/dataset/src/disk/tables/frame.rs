@@ -34,6 +34,20 @@ impl Columns {
 /// Rows of one row group, and of one read.
 pub(super) const ROWS: usize = 1 << 18;
 
+/// Rows as columns, [`ROWS`] at a time; one piece also where there are no rows, for a table has columns in any case.
+pub(super) fn pieces<R>(
+    mut rows: impl Iterator<Item = R>,
+    encode: impl Fn(&[R]) -> Columns,
+) -> impl Iterator<Item = Columns> {
+    let mut is_first = true;
+    std::iter::from_fn(move || {
+        let lot: Vec<R> = rows.by_ref().take(ROWS).collect();
+        let goes_on = is_first || !lot.is_empty();
+        is_first = false;
+        goes_on.then(|| encode(&lot))
+    })
+}
+
 /// Writes columns piece by piece, so that no table is ever in memory as a whole.
 ///
 /// The pieces have the columns of the first one, and at most [`ROWS`] rows.

@@ -4,19 +4,13 @@ use std::collections::BTreeMap;
 
 use labelloop_core::{CaptureId, CoreError, GroupKey, ImageSize, SampleId, SliceKind, Split};
 
-use super::frame::{Columns, ROWS, Table};
+use super::frame::{Columns, Table, pieces};
 use super::{column, extra_of, extra_text};
 use crate::{Result, Sample, Status, Tag};
 
 /// In the order of ids.
 pub(super) fn encode(samples: &BTreeMap<SampleId, Sample>) -> impl Iterator<Item = Columns> {
-    let mut rest = samples.values();
-    let first: Vec<&Sample> = rest.by_ref().take(ROWS).collect();
-    let later = std::iter::from_fn(move || {
-        let rows: Vec<&Sample> = rest.by_ref().take(ROWS).collect();
-        (!rows.is_empty()).then(|| piece(&rows))
-    });
-    std::iter::once(piece(&first)).chain(later)
+    pieces(samples.values(), piece)
 }
 
 fn piece(rows: &[&Sample]) -> Columns {

@@ -7,14 +7,11 @@ use labelloop_core::SampleId;
 
 use super::answers::next_known;
 use super::column;
-use super::frame::{Columns, ROWS, read_table};
+use super::frame::{Columns, pieces, read_table};
 use crate::Result;
 
 pub(super) fn encode(scores: &BTreeMap<SampleId, f64>) -> impl Iterator<Item = Columns> {
-    let rows: Vec<(&SampleId, &f64)> = scores.iter().collect();
-    let lots: Vec<Columns> =
-        if rows.is_empty() { vec![piece(&rows)] } else { rows.chunks(ROWS).map(piece).collect() };
-    lots.into_iter()
+    pieces(scores.iter(), piece)
 }
 
 fn piece(rows: &[(&SampleId, &f64)]) -> Columns {
