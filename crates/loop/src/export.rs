@@ -168,9 +168,11 @@ fn proposals(
     let Some(last) = iteration.checked_sub(1) else { return Ok(Detections::new()) };
     let field = format!("predictions@{last}");
     let mut found = Detections::new();
-    for record in samples {
-        if let Some(known) = dataset.predictions(&field, &record.id).ok().flatten() {
-            found.insert(record.id.clone(), known.to_vec());
+    if dataset.prediction_names().contains(&field.as_str()) {
+        for record in samples {
+            if let Some(known) = dataset.predictions(&field, &record.id)? {
+                found.insert(record.id.clone(), known.to_vec());
+            }
         }
     }
     let weights = project.layout.weights(last);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use labelloop_core::{GroupKey, Progress, SampleId, Split};
-use labelloop_dataset::{Dataset, Likeness, NearDuplicate, NearDuplicates};
+use labelloop_dataset::{Dataset, Likeness, NearDuplicate, NearDuplicates, connected_groups};
 use serde::{Deserialize, Serialize};
 
 use crate::lookalikes::{Lookalikes, find_lookalikes};
@@ -118,7 +118,9 @@ pub fn find_leaks(
             by: *by,
         });
     }
-    let merge = connected(by_splits.values().flatten());
+    let crossing = by_splits.values().flatten().map(|p| (&p.first_group, &p.second_group));
+    let merge =
+        connected_groups(crossing).into_iter().map(|list| list.into_iter().cloned().collect()).collect();
     LeakReport {
         n_samples: places.len(),
         n_unread: 0,
@@ -204,31 +206,6 @@ fn between((first, second): (Split, Split), mut pairs: Vec<LeakPair>, n_worst: u
     pairs.sort_by(|a, b| a.by.surest(&b.by).then_with(|| (&a.first, &a.second).cmp(&(&b.first, &b.second))));
     pairs.truncate(n_worst);
     LeakBetween { first, second, n_pairs, n_first, n_second, worst: pairs }
-}
-
-/// Groups that pairs connect, directly or through others.
-fn connected<'a>(pairs: impl Iterator<Item = &'a LeakPair>) -> Vec<Vec<GroupKey>> {
-    let mut neighbours: BTreeMap<&GroupKey, BTreeSet<&GroupKey>> = BTreeMap::new();
-    for pair in pairs {
-        neighbours.entry(&pair.first_group).or_default().insert(&pair.second_group);
-        neighbours.entry(&pair.second_group).or_default().insert(&pair.first_group);
-    }
-    let mut seen: BTreeSet<&GroupKey> = BTreeSet::new();
-    let mut lists = Vec::new();
-    for &start in neighbours.keys() {
-        let mut members = BTreeSet::new();
-        let mut next = vec![start];
-        while let Some(group) = next.pop() {
-            if seen.insert(group) {
-                members.insert(group);
-                next.extend(neighbours.get(group).into_iter().flatten().copied());
-            }
-        }
-        if !members.is_empty() {
-            lists.push(members.into_iter().cloned().collect());
-        }
-    }
-    lists
 }
 
 #[cfg(test)]

@@ -84,8 +84,7 @@ pub(super) fn tag(d: &mut Dataset, evaluation: &CloudEvaluation) -> Result<()> {
 pub(super) fn reference(dataset: &Dataset, split: Split) -> Result<BTreeMap<SampleId, Vec<LabelledCuboid>>> {
     let mut found = BTreeMap::new();
     for sample in clouds_of(dataset, split) {
-        // A dataset of pictures alone has no field of cuboids at all.
-        if let Some(cuboids) = dataset.cuboids(GROUND_TRUTH, &sample.id).ok().flatten() {
+        if let Some(cuboids) = dataset.cuboids(GROUND_TRUTH, &sample.id)? {
             found.insert(sample.id.clone(), cuboids.to_vec());
         }
     }
@@ -105,7 +104,7 @@ fn labelled_clouds(dataset: &Dataset) -> Result<BTreeMap<&SampleId, &[LabelledCu
     let mut labels = BTreeMap::new();
     for id in members.ids() {
         if let Some((id, sample)) = dataset.samples().get_key_value(id) {
-            let cuboids = dataset.cuboids(HUMAN_LABELS, &sample.id).ok().flatten().unwrap_or_default();
+            let cuboids = dataset.cuboids(HUMAN_LABELS, &sample.id)?.unwrap_or_default();
             labels.insert(id, cuboids);
         }
     }
