@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod common;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -22,12 +24,7 @@ fn document(args: &[&str]) -> Value {
 /// Random rectangles on each other, with noise.
 fn scene(seed: u64) -> RgbImage {
     let draw = |i: u64, n: usize| Seed::new(seed).below(i, n) as u32;
-    let mut picture = RgbImage::filled(ImageSize::new(160, 120).unwrap(), [90, 90, 90]);
-    for i in (0..30).map(|i| 8 * i) {
-        let (left, top, w, h) = (draw(i, 160), draw(i + 1, 120), draw(i + 2, 70), draw(i + 3, 60));
-        let colour = [4, 5, 6].map(|c| draw(i + c, 256) as u8);
-        (top..top + h).for_each(|y| (left..left + w).for_each(|x| picture.set(x, y, colour)));
-    }
+    let mut picture = common::rectangles(seed, (160, 120), 30, (70, 60));
     // Noise as of a camera, without which a PNG would be smaller than a JPEG.
     for (x, y) in (0..120).flat_map(|y| (0..160).map(move |x| (x, y))) {
         let noise = draw(1000 + u64::from(160 * y + x), 8) as u8;

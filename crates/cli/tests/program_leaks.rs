@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use labelloop_core::{ImageSize, Seed};
 use labelloop_media::{RgbImage, encode_jpeg, encode_png};
 use serde_json::{Value, json};
 
@@ -21,16 +22,8 @@ fn words(out: &Output) -> String {
     String::from_utf8_lossy(&out.stdout).into_owned()
 }
 
-/// Random rectangles on each other.
 fn scene(seed: u64) -> RgbImage {
-    let draw = |i: u64, n: usize| Seed::new(seed).below(i, n) as u32;
-    let mut picture = RgbImage::filled(ImageSize::new(96, 72).unwrap(), [90, 90, 90]);
-    for i in (0..24).map(|i| 8 * i) {
-        let (left, top, w, h) = (draw(i, 96), draw(i + 1, 72), draw(i + 2, 45), draw(i + 3, 40));
-        let colour = [4, 5, 6].map(|c| draw(i + c, 256) as u8);
-        (top..top + h).for_each(|y| (left..left + w).for_each(|x| picture.set(x, y, colour)));
-    }
-    picture
+    common::rectangles(seed, (96, 72), 24, (45, 40))
 }
 
 /// `n` pictures of their own groups; the last two are copies of the first two, by another name and as JPEG.
