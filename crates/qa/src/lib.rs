@@ -8,6 +8,7 @@ mod golden;
 mod history;
 mod matching;
 mod neighbours;
+mod plan;
 mod skew;
 mod suspicion;
 mod totals;
@@ -32,6 +33,7 @@ pub use neighbours::{
     NeighbourObjects, NeighbourParams, NeighbourReport, NeighbourSuspect, NeighbourValidParams,
     neighbour_suspects,
 };
+pub use plan::{AnnotatorModel, AnnotatorValidModel, LabelDrift};
 pub use skew::{ClassShift, ClassSkew, class_skew};
 pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
 pub use totals::{ClassTotal, LabelTotals};
