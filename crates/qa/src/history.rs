@@ -21,6 +21,9 @@ pub struct HistoryEntry {
     pub totals: LabelTotals,
     /// All statistics.
     pub statistics: Vec<StatisticResult>,
+    /// Digests of the calibration rounds. Empty in histories written before they were kept.
+    #[serde(default)]
+    pub calibration_digests: Vec<String>,
 }
 
 impl HistoryEntry {
@@ -35,6 +38,7 @@ impl HistoryEntry {
             p_value: report.p_value,
             totals: report.current.clone(),
             statistics: report.statistics.clone(),
+            calibration_digests: report.calibration_digests.clone(),
         }
     }
 
@@ -141,6 +145,7 @@ mod tests {
             p_value: Some(0.5),
             totals: LabelTotals { n_images: 1, n_labelled_images: 0, n_objects: 0, classes: vec![] },
             statistics: vec![],
+            calibration_digests: vec![],
         }
     }
 
@@ -180,6 +185,14 @@ mod tests {
         ));
         assert_eq!(history.entries().len(), 1);
         assert!(history.upsert(entry(1, "v1", "b", "other")).is_ok());
+    }
+
+    #[test]
+    fn histories_from_before_calibration_rounds_were_named_are_read() {
+        let mut old = serde_json::to_value(entry(1, "v", "b", "r")).unwrap();
+        old.as_object_mut().unwrap().remove("calibration_digests").unwrap();
+        let read: HistoryEntry = serde_json::from_value(old).unwrap();
+        assert_eq!(read, entry(1, "v", "b", "r"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use labelloop_core::{BBox, ClassIdx, ClassSchema, ImageSize, LabelledBox, SampleId, Seed};
 use labelloop_qa::{
     Design, GoldenImage, GoldenParams, GoldenReport, Note, QaError, Result, Statistic, Verdict, golden_check,
+    label_digest,
 };
 
 #[path = "../examples/drift_power/simulate.rs"]
@@ -251,6 +252,51 @@ fn the_order_of_images_and_the_number_of_threads_do_not_matter() {
         .install(|| golden_check(&g.round(&g.truth), &calibration, &current, &g.schema, &case.params))
         .unwrap();
     assert_eq!(serde_json::to_string(&report).unwrap(), serde_json::to_string(&again).unwrap());
+}
+
+#[test]
+fn calibration_rounds_are_named_by_digest_and_copies_are_not_among_them() {
+    let mut case = Case::new(30, 2, still());
+    case.calibration.insert(1, case.golden.truth.clone());
+    let report = case.report();
+    let digest = |k: usize| label_digest(&case.golden.round(&case.calibration[k]));
+    assert_eq!(report.calibration_digests, [digest(0), digest(2)]);
+    let mut old = serde_json::to_value(&report).unwrap();
+    old.as_object_mut().unwrap().remove("calibration_digests").unwrap();
+    for row in old["statistics"].as_array_mut().unwrap() {
+        row.as_object_mut().unwrap().remove("sd_round").unwrap();
+    }
+    let read: GoldenReport = serde_json::from_value(old).unwrap();
+    assert!(read.calibration_digests.is_empty() && read.statistics.iter().all(|r| r.sd_round == 0.0));
+}
+
+#[test]
+fn the_spread_of_one_round_is_what_rounds_differ_by() {
+    // The sample deviation of 40 honest rounds has a relative error of about 11%.
+    let case = Case::new(100, 3, still());
+    let report = case.report();
+    let rounds: Vec<GoldenReport> = (0..40)
+        .map(|k| {
+            let current = case.golden.annotate(&still(), Seed::new(1000 + k));
+            let g = &case.golden;
+            let params = GoldenParams { n_permutations: 19, ..case.params.clone() };
+            golden_check(&g.round(&g.truth), &[], &g.round(&current), &g.schema, &params).unwrap()
+        })
+        .collect();
+    for row in &report.statistics {
+        let rates: Vec<f64> = rounds.iter().filter_map(|r| r.statistic(row.statistic)?.current).collect();
+        let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+        let sd = (rates.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 39.0).sqrt();
+        if row.statistic == Statistic::LeftEmpty {
+            continue; // Nobody leaves images empty here: the floor of one event stands.
+        }
+        assert!(
+            (0.65..1.55).contains(&(row.sd_round / sd)),
+            "{}: {} against {sd}",
+            row.statistic,
+            row.sd_round
+        );
+    }
 }
 
 #[test]

@@ -65,6 +65,7 @@ mod tests {
             p_value: None,
             totals: LabelTotals { n_images: 1, n_labelled_images: 0, n_objects: 0, classes: vec![] },
             statistics: vec![],
+            calibration_digests: vec![],
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Effect {
     pub(crate) round_variance: f64,
     /// What is subtracted before testing: the margin, for one-sided statistics without calibration.
     pub(crate) offset: f64,
+    /// Standard deviation of one round's rate where nothing changed, with the variance between rounds.
+    pub(crate) sd_round: f64,
 }
 
 impl<const N: usize> Sums<N> {
@@ -102,14 +104,28 @@ impl<const N: usize> Sums<N> {
         let per_exposure = |x: f64| if 0.0 < exposure { x / exposure } else { 0.0 };
         let least = if protocol.list[s].is_count() { per_exposure(self.spread_of_one_event()) } else { 0.0 };
         let round_variance = self.round_variance(s);
+        let se_null = per_exposure(sd).max(least);
         Effect {
             current,
             baseline,
             effect: current.zip(baseline).map(|(c, b)| c - b),
             se: (self.paired_variance(s).max(least * least) + round_variance).sqrt(),
-            se_null: per_exposure(sd).max(least),
+            se_null,
             round_variance,
             offset: self.offset(s, protocol),
+            sd_round: self.sd_round(s, se_null, round_variance, least),
+        }
+    }
+
+    /// Standard deviation of one round's rate: an effect is one round against the mean of K others, so its variance is
+    /// `1 + 1 / K` times that of a round. Without calibration what samples differ by in the one round stands for it (too
+    /// much rather than too little, as what is hard stays hard); mirror images would count its mean as spread.
+    fn sd_round(&self, s: usize, se_null: f64, round_variance: f64, least: f64) -> f64 {
+        if self.is_calibrated() {
+            let per_effect = (1.0 + 1.0 / self.n_calibration() as f64).sqrt();
+            se_null.hypot(round_variance.sqrt()) / per_effect
+        } else {
+            self.paired_variance(s).sqrt().max(least)
         }
     }
 
@@ -267,6 +283,49 @@ mod tests {
     }
 
     #[test]
+    fn the_spread_of_one_round_is_that_of_the_effect_without_the_others() {
+        let protocol = GoldenParams::default().check().unwrap().protocol(true);
+        let noise = |k: u64| -> Vec<(f64, f64)> {
+            let seed = labelloop_core::Seed::new(k);
+            (0..2000).map(|i| (seed.normal(i), 7.0)).collect()
+        };
+        let length = protocol.list.iter().position(|x| !x.is_count()).unwrap();
+        for n_calibration in 0..5u64 {
+            let rounds: Vec<_> = (0..=n_calibration).map(noise).collect();
+            let s = sums(&rounds.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let e = s.effect(length, s.choices(&protocol).standard_deviations()[length], &protocol);
+            let truth = 1.0 / (7.0 * 2000f64.sqrt());
+            assert!((e.sd_round / truth - 1.0).abs() < 0.05, "{n_calibration}: {} {truth}", e.sd_round);
+        }
+    }
+
+    #[test]
+    fn counts_are_never_known_better_than_one_event() {
+        let quiet: &[(f64, f64)] = &[(0.0, 7.0); 100];
+        let protocol = GoldenParams::default().check().unwrap().protocol(true);
+        for rounds in [&[quiet][..], &[quiet, quiet], &[quiet, quiet, quiet]] {
+            let s = sums(rounds);
+            let e = s.effect(0, s.choices(&protocol).standard_deviations()[0], &protocol);
+            assert!((e.sd_round - 1.0 / 700.0).abs() < 1e-15, "{}", e.sd_round);
+        }
+    }
+
+    #[test]
+    fn rounds_that_wobble_widen_the_spread_of_one() {
+        let noise = |k: u64, shift: f64| -> Vec<(f64, f64)> {
+            let seed = labelloop_core::Seed::new(k);
+            (0..100).map(|i| (7.0 * shift + seed.normal(i), 7.0)).collect()
+        };
+        let protocol = GoldenParams::default().check().unwrap().protocol(true);
+        let rounds = [noise(1, 0.0), noise(2, -0.5), noise(3, 0.0), noise(4, 0.5)];
+        let s = sums(&rounds.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let length = protocol.list.iter().position(|x| !x.is_count()).unwrap();
+        let e = s.effect(length, s.choices(&protocol).standard_deviations()[length], &protocol);
+        let expected = (e.se_null * e.se_null + e.round_variance).sqrt() / (4.0f64 / 3.0).sqrt();
+        assert!(0.0 < e.round_variance && (e.sd_round - expected).abs() < 1e-15);
+    }
+
+    #[test]
     fn more_images_needed_bring_the_detectable_effect_to_the_wanted_one() {
         let e = Effect {
             current: Some(0.0),
@@ -276,6 +335,7 @@ mod tests {
             se_null: 0.01,
             round_variance: 0.0,
             offset: 0.0,
+            sd_round: 0.01,
         };
         let mde = e.min_detectable(2.0, 0.8);
         assert_eq!(e.images_needed(mde / 2.0, 2.0, 0.8, 100), Some(400));

@@ -4,7 +4,7 @@ use labelloop_core::{ClassSchema, SliceKind};
 
 use super::attribution::attribute;
 use super::effects::{Effect, Sums};
-use super::item::{Item, Mark, Sorted, check_same_items, digest, is_copy, sorted_round};
+use super::item::{Item, Mark, Sorted, check_same_items, digest, is_copy, sorted_digest, sorted_round};
 use super::permute::MaxT;
 use super::protocol::Protocol;
 use super::records::{Record, cells};
@@ -43,6 +43,7 @@ pub(crate) fn check_rounds<'a, I: Item<'a>, const N: usize>(
     let mut report = untested(&rounds, schema, &protocol);
     report.design = if kept.len() == 1 { Design::SignFlip } else { Design::Exchange };
     report.n_calibration = kept.len() - 1;
+    report.calibration_digests = kept[1..].iter().map(sorted_digest).collect();
     report.notes = notes;
     if report.n_objects == 0 {
         report.notes.push(Note::NoReferenceObjects);
@@ -78,6 +79,7 @@ fn untested<'a, I: Item<'a>, const N: usize>(
         current: LabelTotals::of_items(rounds.current, schema),
         reference_digest: digest(rounds.reference),
         current_digest: digest(rounds.current),
+        calibration_digests: Vec::new(),
     }
 }
 
@@ -122,6 +124,7 @@ impl<const N: usize> Protocol<N> {
                 z: max_t.z[s],
                 p_value: max_t.p[s],
                 min_detectable: e.min_detectable(max_t.critical, t.power),
+                sd_round: e.sd_round,
                 finding: match (max_t.p[s], is_beyond) {
                     (x, true) if x <= t.level => Finding::Drift,
                     (x, false) if x <= t.level => Finding::Small,

@@ -95,10 +95,19 @@ fn check_classes<'a, I: Item<'a>>(round: &str, item: &I, schema: &ClassSchema) -
 
 /// A digest of what was labelled, whatever the order of items and of labels within an item, and whoever drew them.
 pub(crate) fn digest<'a, I: Item<'a>>(items: &[I]) -> String {
-    let mut hasher = blake3::Hasher::new();
     let mut order: Vec<&I> = items.iter().collect();
     order.sort_by(|a, b| a.id().cmp(b.id()));
-    for item in order {
+    digest_in_order(order.into_iter())
+}
+
+/// The same of items that are in order already.
+pub(crate) fn sorted_digest<'a, I: Item<'a>>(items: &Sorted<'_, 'a, I>) -> String {
+    digest_in_order(items.values().copied())
+}
+
+fn digest_in_order<'i, 'a, I: Item<'a> + 'i>(items: impl Iterator<Item = &'i I>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for item in items {
         hasher.update(&(item.id().as_str().len() as u64).to_le_bytes());
         hasher.update(item.id().as_str().as_bytes());
         let keys = sorted_keys(item.marks());

@@ -160,6 +160,10 @@ pub struct StatisticResult {
     pub p_value: f64,
     /// The smallest true effect that is found with the stated power.
     pub min_detectable: f64,
+    /// Standard deviation of one round's rate or mean about what its samples give, where nothing changed; counts are never
+    /// known better than one event. 0 in reports written before it was kept.
+    #[serde(default)]
+    pub sd_round: f64,
     /// What was found.
     pub finding: Finding,
 }
@@ -201,6 +205,9 @@ pub struct GoldenReport {
     pub reference_digest: String,
     /// [`label_digest`](crate::label_digest) of the current round.
     pub current_digest: String,
+    /// The same of the calibration rounds used, in the order they were given. Empty in reports written before they were kept.
+    #[serde(default)]
+    pub calibration_digests: Vec<String>,
 }
 
 /// What reports were about before they said so.
