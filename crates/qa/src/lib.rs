@@ -10,6 +10,7 @@ mod matching;
 mod neighbours;
 mod plan;
 mod skew;
+mod scorecards;
 mod suspicion;
 mod totals;
 
@@ -37,3 +38,7 @@ pub use plan::{AnnotatorModel, AnnotatorValidModel, LabelDrift};
 pub use skew::{ClassShift, ClassSkew, class_skew};
 pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
 pub use totals::{ClassTotal, LabelTotals};
+pub use scorecards::{
+    CardNote, Review, ScoreFigure, Scorecard, ScorecardParams, ScorecardValidParams, Scorecards, TeamFigure,
+    benjamini_hochberg, scorecards,
+};

@@ -73,7 +73,7 @@ impl GoldenValidParams {
 }
 
 /// Both boxes have area, or they would not overlap.
-fn measured(a: &LabelledBox, b: &LabelledBox, iou: f64) -> Measures {
+pub(crate) fn measured(a: &LabelledBox, b: &LabelledBox, iou: f64) -> Measures {
     let ((ax, ay), (bx, by)) = (a.bbox.centre(), b.bbox.centre());
     Measures::Box {
         log_size: 0.5 * (b.bbox.area() / a.bbox.area()).ln(),

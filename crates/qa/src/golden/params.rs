@@ -59,7 +59,7 @@ impl Margins {
         })
     }
 
-    fn named(&self) -> [(&'static str, f64); 8] {
+    pub(crate) fn named(&self) -> [(&'static str, f64); 8] {
         [
             ("margins.missed", self.missed),
             ("margins.missed_small", self.missed_small),

@@ -129,7 +129,18 @@ pub(crate) fn records_of<'a, M: Mark>(
     measure: impl Fn(&M, &M, f64) -> Measures,
     band: impl Fn(&M) -> Band,
 ) -> Vec<Record<'a>> {
-    let of_sample = main_annotator(labelled);
+    records_by(reference, labelled, matching, measure, band, main_annotator(labelled))
+}
+
+/// As [`records_of`], where it is known who answered for the sample.
+pub(crate) fn records_by<'a, M: Mark>(
+    reference: &'a [M],
+    labelled: &'a [M],
+    matching: &Matching,
+    measure: impl Fn(&M, &M, f64) -> Measures,
+    band: impl Fn(&M) -> Band,
+    of_sample: Option<&'a str>,
+) -> Vec<Record<'a>> {
     let mut records = Vec::with_capacity(reference.len() + matching.unmatched_other.len() + 1);
     let record = |mark: &M, outcome, annotator| Record {
         outcome,
@@ -158,7 +169,7 @@ pub(crate) fn records_of<'a, M: Mark>(
 }
 
 /// Who drew most labels of a sample answers for what is not there; the first by name among equals.
-fn main_annotator<M: Mark>(marks: &[M]) -> Option<&str> {
+pub(crate) fn main_annotator<M: Mark>(marks: &[M]) -> Option<&str> {
     let mut names: Vec<&str> = marks.iter().filter_map(Mark::annotator).collect();
     names.sort_unstable();
     let count = |name: &str| names.iter().filter(|n| **n == name).count();
