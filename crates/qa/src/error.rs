@@ -1,5 +1,7 @@
 use labelloop_core::SampleId;
 
+use crate::GoldenChanges;
+
 /// What quality assurance refuses, with the value found and what was expected.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -138,7 +140,34 @@ pub enum QaError {
         /// Digest in the history.
         expected: String,
     },
+    /// A reference that is not that of the golden version in force.
+    #[error(
+        "the reference is not that of golden version {version}{}: expected a new version that says why",
+        differs(changes)
+    )]
+    ReferenceChanged {
+        /// The version in force.
+        version: String,
+        /// The samples that differ; none where the version does not list its samples.
+        changes: GoldenChanges,
+    },
+    /// A golden set without any version.
+    #[error("the golden set has no version: expected one to be made first")]
+    NoGoldenVersion,
+    /// A golden version of the same reference as the one before it.
+    #[error("the reference is that of golden version {version}: expected one that differs")]
+    SameReference {
+        /// The version in force.
+        version: String,
+    },
+    /// A golden version that nobody gives a reason for.
+    #[error("a golden version without a reason: expected why the reference changes")]
+    NoReason,
 }
 
 /// Result with [`QaError`].
 pub type Result<T, E = QaError> = std::result::Result<T, E>;
+
+fn differs(changes: &GoldenChanges) -> String {
+    if changes.is_empty() { String::new() } else { format!(", {changes}") }
+}

@@ -24,6 +24,10 @@ pub struct HistoryEntry {
     /// Digests of the calibration rounds. Empty in histories written before they were kept.
     #[serde(default)]
     pub calibration_digests: Vec<String>,
+    /// Samples of the whole golden set, of which `totals` counts those that were compared. None in histories written
+    /// before rounds showed a part of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_golden: Option<usize>,
 }
 
 impl HistoryEntry {
@@ -39,6 +43,24 @@ impl HistoryEntry {
             totals: report.current.clone(),
             statistics: report.statistics.clone(),
             calibration_digests: report.calibration_digests.clone(),
+            n_golden: None,
+        }
+    }
+
+    /// The same of a round that shows a part of the golden set: keyed by all labels that came back, and with the digest of
+    /// the reference as a whole, since a part of it would look like an edited reference.
+    #[must_use]
+    pub fn of_part(
+        self,
+        label_digest: impl Into<String>,
+        reference_digest: impl Into<String>,
+        n_golden: usize,
+    ) -> Self {
+        Self {
+            label_digest: label_digest.into(),
+            reference_digest: reference_digest.into(),
+            n_golden: Some(n_golden),
+            ..self
         }
     }
 
@@ -146,6 +168,7 @@ mod tests {
             totals: LabelTotals { n_images: 1, n_labelled_images: 0, n_objects: 0, classes: vec![] },
             statistics: vec![],
             calibration_digests: vec![],
+            n_golden: None,
         }
     }
 
@@ -193,6 +216,16 @@ mod tests {
         old.as_object_mut().unwrap().remove("calibration_digests").unwrap();
         let read: HistoryEntry = serde_json::from_value(old).unwrap();
         assert_eq!(read, entry(1, "v", "b", "r"));
+    }
+
+    #[test]
+    fn parts_of_one_reference_are_no_edit_of_it() {
+        let mut history = History::default();
+        history.upsert(entry(0, "1", "first part", "part a").of_part("a", "whole", 40)).unwrap();
+        history.upsert(entry(1, "1", "second part", "part b").of_part("b", "whole", 40)).unwrap();
+        let kept: Vec<_> = history.entries().iter().map(|e| (e.label_digest.as_str(), e.n_golden)).collect();
+        assert_eq!(kept, [("a", Some(40)), ("b", Some(40))]);
+        assert!(history.upsert(entry(2, "1", "c", "part c")).is_err());
     }
 
     #[test]

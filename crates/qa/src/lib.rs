@@ -6,6 +6,7 @@ pub mod checks;
 mod error;
 mod golden;
 mod history;
+mod honeypots;
 mod matching;
 mod neighbours;
 mod plan;
@@ -13,6 +14,7 @@ mod skew;
 mod scorecards;
 mod suspicion;
 mod totals;
+mod versions;
 
 pub use agreement::{
     Agreement, AgreementParams, AgreementValidParams, ClassAgreement, agreement, cohens_kappa,
@@ -28,7 +30,12 @@ pub use golden::{
     GoldenParams, GoldenReport, GoldenScan, GoldenValidParams, Margins, Note, Part, Round, ScanRound,
     Statistic, StatisticResult, Verdict, golden_check, golden_check_cuboids, label_digest, scan_digest,
 };
+pub use golden::{EarlierRounds, LEAST_ANSWERED, LEAST_COVERED, earlier_rounds, earlier_scan_rounds};
 pub use history::{History, HistoryEntry, Upsert};
+pub use honeypots::{
+    HoneypotCandidate, HoneypotObjects, HoneypotParams, HoneypotPick, HoneypotReason, HoneypotValidParams,
+    choose_honeypots, mix,
+};
 pub use matching::{Matching, match_boxes, match_cuboids};
 pub use neighbours::{
     NeighbourObjects, NeighbourParams, NeighbourReport, NeighbourSuspect, NeighbourValidParams,
@@ -38,6 +45,7 @@ pub use plan::{AnnotatorModel, AnnotatorValidModel, LabelDrift};
 pub use skew::{ClassShift, ClassSkew, class_skew};
 pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
 pub use totals::{ClassTotal, LabelTotals};
+pub use versions::{GoldenChanges, GoldenReference, GoldenVersion, GoldenVersions};
 pub use scorecards::{
     CardNote, Review, ScoreFigure, Scorecard, ScorecardParams, ScorecardValidParams, Scorecards, TeamFigure,
     benjamini_hochberg, scorecards,

@@ -66,6 +66,7 @@ mod tests {
             totals: LabelTotals { n_images: 1, n_labelled_images: 0, n_objects: 0, classes: vec![] },
             statistics: vec![],
             calibration_digests: vec![],
+            n_golden: None,
         }
     }
 

@@ -1,8 +1,9 @@
 use std::fmt;
 
-use labelloop_core::SliceKind;
+use labelloop_core::{SampleId, SliceKind};
 use serde::{Deserialize, Serialize};
 
+use super::parts::{is_mostly_unanswered, names};
 use super::{Attribution, Statistic};
 use crate::LabelTotals;
 
@@ -81,12 +82,28 @@ pub enum Note {
     },
     /// One class: classes cannot be confused.
     OneClass,
+    /// Samples of the round that were not labelled often enough before to be compared.
+    LeftOut {
+        /// Which, in order.
+        samples: Vec<SampleId>,
+    },
+    /// Samples that people were shown and that came back without an answer.
+    Unanswered {
+        /// Samples shown.
+        n_shown: usize,
+        /// Those without an answer, in order.
+        samples: Vec<SampleId>,
+    },
 }
 
 impl Note {
     /// Whether the note takes a PASS away.
     pub fn refuses_pass(&self) -> bool {
-        !matches!(self, Note::CalibrationLeftOut { .. } | Note::OneClass)
+        match self {
+            Note::CalibrationLeftOut { .. } | Note::OneClass | Note::LeftOut { .. } => false,
+            Note::Unanswered { n_shown, samples } => is_mostly_unanswered(*n_shown, samples.len()),
+            _ => true,
+        }
     }
 }
 
@@ -121,6 +138,18 @@ impl fmt::Display for Note {
             }
             Note::NotMeasured { statistic } => write!(f, "{statistic} could not be measured in this round"),
             Note::OneClass => f.write_str("one class: classes cannot be confused"),
+            Note::LeftOut { samples } => write!(
+                f,
+                "{} samples were not labelled often enough before to be compared: {}",
+                samples.len(),
+                names(samples)
+            ),
+            Note::Unanswered { n_shown, samples } => write!(
+                f,
+                "{} of {n_shown} samples came back without an answer: {}",
+                samples.len(),
+                names(samples)
+            ),
         }
     }
 }
