@@ -213,7 +213,7 @@ mod tests {
     /// 5,000 objects, half of them small, far from each other.
     fn truth() -> (Vec<SampleId>, Vec<Vec<LabelledBox>>) {
         let object = |k: u32| {
-            let side = if k % 2 == 0 { 20.0 } else { 80.0 };
+            let side = if k.is_multiple_of(2) { 20.0 } else { 80.0 };
             let (x, y) = (f64::from(k % 5) * 250.0, f64::from(k / 5) * 400.0);
             LabelledBox::new(ClassIdx(k % 3), BBox::new(x + 50.0, y + 50.0, side, side).unwrap())
         };
@@ -231,7 +231,7 @@ mod tests {
             let drawn = model.annotate(&GoldenImage { id, size, boxes }, 3, Seed::new(4));
             let m = match_boxes(boxes, &drawn, 0.3);
             sums[0] += m.unmatched_reference.len() as f64;
-            sums[1] += m.unmatched_reference.iter().filter(|i| *i % 2 == 0).count() as f64;
+            sums[1] += m.unmatched_reference.iter().filter(|i| i.is_multiple_of(2)).count() as f64;
             sums[2] += m.unmatched_other.len() as f64;
             for (i, j, _) in m.pairs {
                 let (a, b) = (&boxes[i], &drawn[j]);
