@@ -128,6 +128,14 @@ pub enum QaError {
         /// The one before it.
         before: f32,
     },
+    /// A golden version that a history does not know.
+    #[error("the history has no golden version {found}: expected one of {}", if known.is_empty() { "none, as it is empty".to_owned() } else { known.join(", ") })]
+    UnknownGoldenVersion {
+        /// The version asked for.
+        found: String,
+        /// Versions of the history, in order.
+        known: Vec<String>,
+    },
     /// A golden version whose reference labels were changed without a new version.
     #[error(
         "reference labels of golden version {version} have digest {found}: expected {expected} as recorded before; edited labels need a new version"

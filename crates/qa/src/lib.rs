@@ -2,6 +2,7 @@
 
 mod agreement;
 mod ceiling;
+mod chart;
 pub mod checks;
 mod error;
 mod golden;
@@ -10,8 +11,8 @@ mod honeypots;
 mod matching;
 mod neighbours;
 mod plan;
-mod skew;
 mod scorecards;
+mod skew;
 mod suspicion;
 mod totals;
 mod versions;
@@ -21,6 +22,10 @@ pub use agreement::{
     krippendorffs_alpha,
 };
 pub use ceiling::{ClassCeiling, NoiseCeiling, noise_ceiling};
+pub use chart::{
+    ChartKind, ChartLimit, ChartLimits, ChartParams, ChartPoint, ChartRow, ChartSignal, ChartValidParams,
+    Direction, GoldenChart, PassReason, PassedOver, golden_chart,
+};
 pub use checks::{
     CheckParams, CheckValidParams, LabelIssue, UnexpectedClass, label_checks, unexpected_classes,
 };
@@ -42,11 +47,11 @@ pub use neighbours::{
     neighbour_suspects,
 };
 pub use plan::{AnnotatorModel, AnnotatorValidModel, LabelDrift};
-pub use skew::{ClassShift, ClassSkew, class_skew};
-pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
-pub use totals::{ClassTotal, LabelTotals};
-pub use versions::{GoldenChanges, GoldenReference, GoldenVersion, GoldenVersions};
 pub use scorecards::{
     CardNote, Review, ScoreFigure, Scorecard, ScorecardParams, ScorecardValidParams, Scorecards, TeamFigure,
     benjamini_hochberg, scorecards,
 };
+pub use skew::{ClassShift, ClassSkew, class_skew};
+pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
+pub use totals::{ClassTotal, LabelTotals};
+pub use versions::{GoldenChanges, GoldenReference, GoldenVersion, GoldenVersions};
