@@ -9,6 +9,7 @@
 //! | `nuscenes_eval` | nuScenes' protocol on a generated set as large as its validation set |
 //! | `overlap3`, `overlap3_peers.py` | overlaps of cuboids, nanoseconds a pair; the same pairs by shapely and OpenCV |
 //! | `descriptor_knn`, `digits.py`, `label_errors_peers.py` | how often neighbours name classes, and find labels swapped on purpose; cleanlab on the same |
+//! | `object_errors_peers.py` | label errors that the example `label_suspects` of qa plants, found by cleanlab's ObjectLab |
 //! | `golden_power`, `drift_peers.py` | false alarms and power of the golden check on rounds of simulated people; evidently, deepchecks, class counts and an accuracy rule on the same rounds |
 //! | `embed_speed`, `embed_peers.py` | vectors of pictures by an ONNX model, beside the ceiling of its parts and loops in Python |
 //! | `hnsw`, `hnsw_peers.py` | neighbours along a graph and by scanning; recall and queries a CPU second beside hnswlib, usearch and faiss |

@@ -11,6 +11,7 @@ mod honeypots;
 mod matching;
 mod neighbours;
 mod plan;
+mod objectlab;
 mod scorecards;
 mod skew;
 mod suspicion;
@@ -47,6 +48,7 @@ pub use neighbours::{
     neighbour_suspects,
 };
 pub use plan::{AnnotatorModel, AnnotatorValidModel, LabelDrift};
+pub use objectlab::{ImageQuality, ObjectLabParams, ObjectLabValidParams, label_quality};
 pub use scorecards::{
     CardNote, Review, ScoreFigure, Scorecard, ScorecardParams, ScorecardValidParams, Scorecards, TeamFigure,
     benjamini_hochberg, scorecards,
