@@ -170,6 +170,33 @@ pub enum WarningKind {
     },
 }
 
+impl WarningKind {
+    /// Whether a label or its image may have been left out because of it. Whoever counts what people missed cannot go on
+    /// then, as the reader's loss would look like theirs.
+    ///
+    /// ```
+    /// use labelloop_formats::WarningKind;
+    ///
+    /// let no_box = WarningKind::MissingField { place: "annotations[17]".to_owned(), field: "bbox" };
+    /// assert!(no_box.may_lose_labels());
+    /// assert!(!WarningKind::OutsideImage { place: "annotations[3]".to_owned() }.may_lose_labels());
+    /// ```
+    pub fn may_lose_labels(&self) -> bool {
+        matches!(
+            self,
+            Self::MissingField { .. }
+                | Self::InvalidValue { .. }
+                | Self::Refused { .. }
+                | Self::DuplicateId { .. }
+                | Self::DuplicateFileName { .. }
+                | Self::UnsafePath { .. }
+                | Self::UnknownImage { .. }
+                | Self::UnknownClass { .. }
+                | Self::DroppedWithImage { .. }
+        )
+    }
+}
+
 impl fmt::Display for WarningKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,9 +1,9 @@
 //! `qa golden` and `qa suspects`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use labelloop_core::{AnnotationSet, ClassSchema, Seed};
 use labelloop_formats::coco;
 use labelloop_qa::{GoldenImage, GoldenParams, ScoredImage, Suspect, SuspicionParams, Verdict, golden_check};
@@ -15,9 +15,10 @@ use crate::output::{GATE, Output};
 /// Compares a round of golden labels with its reference; status 3 when labelling has drifted.
 pub(super) fn golden(args: &QaGoldenArgs, output: &Output) -> anyhow::Result<ExitCode> {
     let reference = read(&args.reference, output)?;
-    let current = read(&args.current, output)?;
+    let round = |path: &PathBuf| in_schema(read(path, output)?, &reference.schema, path);
+    let current = round(&args.current)?;
     let calibration: Vec<AnnotationSet> =
-        args.calibration.iter().map(|path| read(path, output)).collect::<anyhow::Result<_>>()?;
+        args.calibration.iter().map(round).collect::<anyhow::Result<_>>()?;
     let rounds: Vec<Vec<GoldenImage<'_>>> = calibration.iter().map(images).collect::<anyhow::Result<_>>()?;
     let params = GoldenParams {
         n_permutations: args.permutations,
@@ -88,15 +89,36 @@ fn line(s: &Suspect, schema: &ClassSchema) -> String {
     )
 }
 
-fn read(path: &Path, output: &Output) -> anyhow::Result<AnnotationSet> {
+/// Reads a whole round: a label that the reader left out would count as missed by people.
+pub(super) fn read(path: &Path, output: &Output) -> anyhow::Result<AnnotationSet> {
     let read = coco::read(path, &coco::ReadOptions::default())?;
+    if let Some(lost) = read.warnings.iter().find(|w| w.kind.may_lose_labels()) {
+        bail!("{lost}; what cannot be read would count as missed");
+    }
     for warning in &read.warnings {
         output.say(&format!("warning: {warning}"));
     }
     Ok(read.set)
 }
 
-fn images(set: &AnnotationSet) -> anyhow::Result<Vec<GoldenImage<'_>>> {
+/// Numbers classes as the reference does: files of different tools list the same classes in different orders.
+pub(super) fn in_schema(
+    mut set: AnnotationSet,
+    schema: &ClassSchema,
+    path: &Path,
+) -> anyhow::Result<AnnotationSet> {
+    for sample in &mut set.samples {
+        for b in sample.boxes.iter_mut().flatten() {
+            let name = set.schema.name(b.class).unwrap_or_default();
+            b.class =
+                schema.index(name).with_context(|| format!("{}, image {}", path.display(), sample.id))?;
+        }
+    }
+    set.schema = schema.clone();
+    Ok(set)
+}
+
+pub(super) fn images(set: &AnnotationSet) -> anyhow::Result<Vec<GoldenImage<'_>>> {
     set.samples
         .iter()
         .map(|s| {

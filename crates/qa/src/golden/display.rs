@@ -12,6 +12,7 @@ impl fmt::Display for GoldenReport {
             None => writeln!(f)?,
         }
         let against = match self.design {
+            Design::Exchange if self.n_calibration == 1 => "1 calibration round".to_owned(),
             Design::Exchange => format!("{} calibration rounds", self.n_calibration),
             Design::SignFlip => "the margins alone (no calibration round)".to_owned(),
         };

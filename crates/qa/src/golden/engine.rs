@@ -161,7 +161,10 @@ impl<const N: usize> Protocol<N> {
                     Some((ratio, Note::TooFewImages { statistic, min_detectable, wanted, images_needed }));
             }
         }
-        report.notes.extend(worst.map(|(_, note)| note));
+        // A set that has seen a drift was large enough.
+        if !report.statistics.iter().any(|row| row.finding == Finding::Drift) {
+            report.notes.extend(worst.map(|(_, note)| note));
+        }
     }
 }
 
