@@ -22,6 +22,12 @@ pub enum QaError {
         /// Which round.
         round: String,
     },
+    /// Samples without any object to compare.
+    #[error("{round} has no objects: expected at least one that is not a crowd")]
+    NoObjects {
+        /// Which round.
+        round: String,
+    },
     /// The same image twice in one round.
     #[error("{round} holds sample {id} more than once: expected distinct samples")]
     DuplicateImage {

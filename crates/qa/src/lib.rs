@@ -47,7 +47,10 @@ pub use neighbours::{
     NeighbourObjects, NeighbourParams, NeighbourReport, NeighbourSuspect, NeighbourValidParams,
     neighbour_suspects,
 };
-pub use plan::{AnnotatorModel, AnnotatorValidModel, LabelDrift};
+pub use plan::{
+    AnnotatorModel, AnnotatorValidModel, GoldenPlan, LabelDrift, PlanCell, PlanParams, PlanRow, PlanSource,
+    PlanValidParams, estimate_annotator, golden_plan,
+};
 pub use objectlab::{ImageQuality, ObjectLabParams, ObjectLabValidParams, label_quality};
 pub use scorecards::{
     CardNote, Review, ScoreFigure, Scorecard, ScorecardParams, ScorecardValidParams, Scorecards, TeamFigure,

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::{Null, limits};
-use super::track::{Baseline, Since, Step, Track};
+use super::track::{Baseline, Step, Track};
 use super::{
     ChartKind, ChartLimits, ChartParams, ChartPoint, ChartRow, ChartSignal, ChartValidParams, Direction,
     GoldenChart, PassReason, PassedOver,
@@ -238,7 +238,9 @@ impl Watched {
             if row.statistic == point.leading && limits.shewhart.value < point.t {
                 let direction = if row.w < 0.0 { Direction::Down } else { Direction::Up };
                 let before = Baseline { sum: row.baseline * row.n_baseline, n: row.n_baseline };
-                found.push((ChartKind::Shewhart, direction, point_idx, row.value - row.baseline, before));
+                let times_limit = point.t / limits.shewhart.value;
+                let effect = row.value - row.baseline;
+                found.push((ChartKind::Shewhart, direction, point_idx, effect, before, times_limit));
             }
             for direction in [Direction::Up, Direction::Down] {
                 let side = *s.track.side(direction);
@@ -247,9 +249,11 @@ impl Watched {
                     continue;
                 };
                 s.track.restart(direction);
-                found.push(of_cusum(direction, since));
+                let times_limit = side.cusum / limits.cusum.value;
+                let (start, effect) = (since.round, since.mean_effect());
+                found.push((ChartKind::Cusum, direction, start, effect, since.before, times_limit));
             }
-            for (chart, direction, start_idx, mean_effect, before) in found {
+            for (chart, direction, start_idx, mean_effect, before, times_limit) in found {
                 let is_beyond_margin = s.null.margin < direction.sign() * mean_effect;
                 if is_beyond_margin {
                     s.track.baseline = before;
@@ -262,18 +266,16 @@ impl Watched {
                     iteration: point.iteration,
                     start_idx,
                     start_iteration: earlier.get(start_idx).map_or(point.iteration, |p| p.iteration),
+                    times_limit,
                     mean_effect,
                     margin: s.null.margin,
                     is_beyond_margin,
                 });
             }
         }
+        signals.sort_by(|a, b| b.times_limit.total_cmp(&a.times_limit).then(a.statistic.cmp(&b.statistic)));
         signals
     }
-}
-
-fn of_cusum(direction: Direction, since: Since) -> (ChartKind, Direction, usize, f64, Baseline) {
-    (ChartKind::Cusum, direction, since.round, since.mean_effect(), since.before)
 }
 
 fn chart_row(statistic: Statistic, value: f64, step: Step, track: &Track) -> ChartRow {

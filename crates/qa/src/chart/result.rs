@@ -133,6 +133,8 @@ pub struct ChartSignal {
     pub start_idx: usize,
     /// Iteration of that point.
     pub start_iteration: u64,
+    /// T or the CUSUM, over its limit.
+    pub times_limit: f64,
     /// Mean of the rounds since then less the mean of the good rounds before.
     pub mean_effect: f64,
     /// What the effect may be without harm.
@@ -188,7 +190,7 @@ pub struct GoldenChart {
     pub limits: Option<ChartLimits>,
     /// Rounds in the order of the history.
     pub points: Vec<ChartPoint>,
-    /// What was seen, in the order of rounds.
+    /// What was seen, in the order of rounds; of one round what is furthest above its limit first.
     pub signals: Vec<ChartSignal>,
     /// Entries that are no points, in the order of the history.
     pub passed_over: Vec<PassedOver>,
@@ -200,12 +202,23 @@ impl GoldenChart {
         self.signals.iter().filter(move |s| s.iteration == iteration)
     }
 
-    /// The CUSUM signal of an iteration whose mean effect is beyond its margin: labels have drifted, if slowly. Of
-    /// several the one furthest beyond its margin.
+    /// The CUSUM signal of an iteration that shows a drift which matters: its mean effect is beyond the margin, and more
+    /// than one round says so (it began before, or the point before signalled the same). One round alone is the golden
+    /// check's business, and rounds that wobble as a whole would be accused too often. Of several the one furthest beyond
+    /// its margin.
     pub fn drift_of(&self, iteration: u64) -> Option<&ChartSignal> {
+        let is_drift = |s: &ChartSignal| s.chart == ChartKind::Cusum && s.is_beyond_margin;
+        let is_repeated = |s: &ChartSignal| {
+            s.start_idx < s.point_idx
+                || self.signals.iter().any(|e| {
+                    is_drift(e)
+                        && (e.statistic, e.direction) == (s.statistic, s.direction)
+                        && e.point_idx + 1 == s.point_idx
+                })
+        };
         let beyond = |s: &ChartSignal| s.mean_effect.abs() / s.margin;
         self.signals_of(iteration)
-            .filter(|s| s.chart == ChartKind::Cusum && s.is_beyond_margin)
+            .filter(|s| is_drift(s) && is_repeated(s))
             .reduce(|best, next| if beyond(best) < beyond(next) { next } else { best })
     }
 }
