@@ -34,7 +34,7 @@ impl AgreementParams {
     pub fn check(&self) -> Result<AgreementValidParams> {
         let open_unit = "a number above 0 and below 1";
         let (iou, coverage, n) = (self.iou_threshold, self.coverage, self.n_bootstrap as f64);
-        require(0.0 < iou && iou < 1.0, "iou_threshold", iou, open_unit)?;
+        require(0.0 < iou && iou <= 1.0, "iou_threshold", iou, "a number above 0 and at most 1")?;
         require(0.0 < coverage && coverage < 1.0, "coverage", coverage, open_unit)?;
         require((20.0..=1e6).contains(&n), "n_bootstrap", n, "from 20 to 1,000,000")?;
         Ok(AgreementValidParams(self.clone()))

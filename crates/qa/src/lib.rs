@@ -22,7 +22,7 @@ pub use agreement::{
     Agreement, AgreementParams, AgreementValidParams, ClassAgreement, agreement, cohens_kappa,
     krippendorffs_alpha,
 };
-pub use ceiling::{ClassCeiling, NoiseCeiling, noise_ceiling};
+pub use ceiling::{ClassCeiling, MapCeiling, NoiseCeiling, noise_ceiling, noise_ceiling_over};
 pub use chart::{
     ChartKind, ChartLimit, ChartLimits, ChartParams, ChartPoint, ChartRow, ChartSignal, ChartValidParams,
     Direction, GoldenChart, PassReason, PassedOver, golden_chart,
