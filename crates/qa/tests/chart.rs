@@ -3,15 +3,16 @@
 
 use labelloop_core::Seed;
 use labelloop_qa::{
-    ChartKind, ChartParams, Direction, Finding, GoldenChart, GoldenParams, History, HistoryEntry,
-    LabelTotals, PassReason, QaError, Statistic, StatisticResult, Verdict, golden_chart, golden_check,
+    AnnotatorModel, ChartKind, ChartParams, Direction, Finding, GoldenChart, GoldenParams, History,
+    HistoryEntry, LabelTotals, PassReason, QaError, Statistic, StatisticResult, Verdict, golden_chart,
+    golden_check,
 };
 use proptest::prelude::*;
 
 #[path = "../examples/drift_power/simulate.rs"]
 mod simulate;
 
-use simulate::{Errors, Golden};
+use simulate::Golden;
 
 fn fast() -> ChartParams {
     ChartParams { n_simulations: 1000, ..ChartParams::default() }
@@ -49,6 +50,7 @@ fn entry(iteration: u64, log_size: f64, missed: f64) -> HistoryEntry {
         ],
         calibration_digests: vec!["a".into(), "b".into(), "c".into()],
         n_golden: None,
+        can_calibrate: None,
     }
 }
 
@@ -96,6 +98,7 @@ fn a_slow_fall_is_seen_with_its_start_and_its_size() {
     assert!((5..9).contains(&signal.iteration), "{signal:?}");
     assert_eq!(chart.drift_of(signal.iteration), Some(signal));
     assert_eq!(chart.drift_of(3), None);
+    assert!((1.0..3.0).contains(&signal.times_limit));
     let words = signal.to_string();
     assert!(words.starts_with("CUSUM: log_size down by -0.0250 since iteration 4 on average"), "{words}");
     // Drifted rounds were taken out of the baseline, so that the drift goes on being seen after the restart.
@@ -110,6 +113,17 @@ fn a_sudden_jump_is_seen_at_once() {
     assert_eq!((signal.chart, signal.iteration, signal.direction), (ChartKind::Shewhart, 1, Direction::Up));
     assert!((signal.mean_effect - 0.09).abs() < 1e-12 && signal.is_beyond_margin);
     assert_eq!(signal.to_string(), "T: log_size up by +0.0900 in iteration 1, beyond the margin of 0.01");
+}
+
+#[test]
+fn one_round_alone_is_no_slow_drift_and_two_are() {
+    let chart = of([entry(0, 0.0, 0.02), entry(1, 0.09, 0.02), entry(2, 0.09, 0.02), entry(3, 0.0, 0.02)]);
+    let cusums: Vec<u64> =
+        chart.signals.iter().filter(|s| s.chart == ChartKind::Cusum).map(|s| s.iteration).collect();
+    assert_eq!(cusums, [1, 2]);
+    let stopped: Vec<bool> = (0..4).map(|i| chart.drift_of(i).is_some()).collect();
+    assert_eq!(stopped, [false, false, true, false]);
+    assert!(chart.signals.is_sorted_by_key(|s| s.point_idx));
 }
 
 #[test]
@@ -261,13 +275,14 @@ proptest! {
 }
 
 /// A history of real checks on simulated people.
-fn real(n_quiet: u64, n_drifted: u64, errors: Errors) -> GoldenChart {
+fn real(n_quiet: u64, n_drifted: u64, errors: AnnotatorModel) -> GoldenChart {
     let golden = Golden::generate(60, Seed::new(3));
-    let good: Vec<_> = (0..3).map(|k| golden.annotate(&Errors::default(), Seed::new(100 + k))).collect();
+    let good: Vec<_> =
+        (0..3).map(|k| golden.annotate(&AnnotatorModel::default(), Seed::new(100 + k))).collect();
     let calibration: Vec<_> = good.iter().map(|l| golden.round(l)).collect();
     let mut history = History::default();
     for iteration in 0..n_quiet + n_drifted {
-        let errors = if iteration < n_quiet { Errors::default() } else { errors };
+        let errors = if iteration < n_quiet { AnnotatorModel::default() } else { errors };
         let current = golden.annotate(&errors, Seed::new(200 + iteration));
         let params = GoldenParams { n_permutations: 99, ..GoldenParams::default() };
         let report = golden_check(
@@ -284,9 +299,9 @@ fn real(n_quiet: u64, n_drifted: u64, errors: Errors) -> GoldenChart {
 
 #[test]
 fn real_checks_make_quiet_charts_and_loud_ones() {
-    let quiet = real(8, 0, Errors::default());
+    let quiet = real(8, 0, AnnotatorModel::default());
     assert!(quiet.signals.is_empty() && quiet.points.len() == 8, "{quiet}");
-    let swapped = real(3, 3, Errors { swap: 0.06, ..Errors::default() });
+    let swapped = real(3, 3, AnnotatorModel { swap: 0.06, ..AnnotatorModel::default() });
     let first = &swapped.signals[0];
     assert!((3..6).contains(&first.iteration) && first.statistic == Statistic::WrongClass, "{swapped}");
 }

@@ -3,14 +3,14 @@
 
 use labelloop_core::{BBox, ClassIdx, ClassSchema, ImageSize, LabelledBox, SampleId, Seed};
 use labelloop_qa::{
-    Design, GoldenImage, GoldenParams, GoldenReport, Note, QaError, Result, Statistic, Verdict, golden_check,
-    label_digest,
+    AnnotatorModel, Design, GoldenImage, GoldenParams, GoldenReport, Note, QaError, Result, Statistic,
+    Verdict, golden_check, label_digest,
 };
 
 #[path = "../examples/drift_power/simulate.rs"]
 mod simulate;
 
-use simulate::{Errors, Golden, Labels};
+use simulate::{Golden, Labels};
 
 struct Case {
     golden: Golden,
@@ -20,10 +20,11 @@ struct Case {
 }
 
 impl Case {
-    fn new(n_images: usize, n_calibration: u64, errors: Errors) -> Self {
+    fn new(n_images: usize, n_calibration: u64, errors: AnnotatorModel) -> Self {
         let golden = Golden::generate(n_images, Seed::new(3));
-        let calibration =
-            (0..n_calibration).map(|k| golden.annotate(&Errors::default(), Seed::new(100 + k))).collect();
+        let calibration = (0..n_calibration)
+            .map(|k| golden.annotate(&AnnotatorModel::default(), Seed::new(100 + k)))
+            .collect();
         let current = golden.annotate(&errors, Seed::new(200));
         Self { golden, calibration, current, params: GoldenParams::default() }
     }
@@ -39,8 +40,8 @@ impl Case {
     }
 }
 
-fn still() -> Errors {
-    Errors::default()
+fn still() -> AnnotatorModel {
+    AnnotatorModel::default()
 }
 
 #[test]
@@ -53,14 +54,14 @@ fn an_honest_round_of_a_large_enough_set_passes() {
 #[test]
 fn every_drift_is_found_and_named() {
     let cases = [
-        (Errors { swap: 0.11, ..still() }, Statistic::WrongClass),
-        (Errors { scale: 0.95, ..still() }, Statistic::LogSize),
-        (Errors { scale: 1.05, ..still() }, Statistic::LogSize),
-        (Errors { spurious: 0.10, ..still() }, Statistic::Spurious),
-        (Errors { miss: 0.06, miss_small: 0.09, ..still() }, Statistic::Missed),
-        (Errors { miss_small: 0.25, ..still() }, Statistic::MissedSmall),
-        (Errors { empty: 0.06, ..still() }, Statistic::LeftEmpty),
-        (Errors { jitter: 0.06, ..still() }, Statistic::IouLoss),
+        (AnnotatorModel { swap: 0.11, ..still() }, Statistic::WrongClass),
+        (AnnotatorModel { scale: 0.95, ..still() }, Statistic::LogSize),
+        (AnnotatorModel { scale: 1.05, ..still() }, Statistic::LogSize),
+        (AnnotatorModel { spurious: 0.10, ..still() }, Statistic::Spurious),
+        (AnnotatorModel { miss: 0.06, miss_small: 0.09, ..still() }, Statistic::Missed),
+        (AnnotatorModel { miss_small: 0.25, ..still() }, Statistic::MissedSmall),
+        (AnnotatorModel { empty: 0.06, ..still() }, Statistic::LeftEmpty),
+        (AnnotatorModel { jitter: 0.06, ..still() }, Statistic::IouLoss),
     ];
     for (errors, statistic) in cases {
         let report = Case::new(100, 3, errors).report();
@@ -69,7 +70,7 @@ fn every_drift_is_found_and_named() {
         let [low, high] = row.interval.unwrap();
         assert!(low < row.effect.unwrap() && row.effect.unwrap() < high);
     }
-    let shifted = Case::new(100, 3, Errors { shift: 0.04, ..still() }).report();
+    let shifted = Case::new(100, 3, AnnotatorModel { shift: 0.04, ..still() }).report();
     assert!(matches!(shifted.named(), Some(Statistic::ShiftX | Statistic::ShiftY)), "{shifted}");
 }
 
@@ -95,7 +96,7 @@ fn false_alarms_stay_near_the_level() {
 fn the_p_value_is_the_share_of_all_exchanges_that_are_at_least_as_extreme() {
     // Slow oracle for one calibration round: really swap the labels of each subset of images, and ask for the largest
     // standardised statistic each time.
-    let mut case = Case::new(6, 1, Errors { swap: 0.3, scale: 0.97, ..still() });
+    let mut case = Case::new(6, 1, AnnotatorModel { swap: 0.3, scale: 0.97, ..still() });
     let largest = |report: &GoldenReport| {
         let out = |s: Statistic, z: f64| if s.is_signed() { z.abs() } else { z };
         report.statistics.iter().map(|r| out(r.statistic, r.z)).fold(f64::MIN, f64::max)
@@ -124,7 +125,7 @@ fn the_p_value_is_the_share_of_all_exchanges_that_are_at_least_as_extreme() {
 
 #[test]
 fn effects_are_the_plain_differences_of_rates() {
-    let case = Case::new(50, 2, Errors { miss: 0.1, miss_small: 0.1, ..still() });
+    let case = Case::new(50, 2, AnnotatorModel { miss: 0.1, miss_small: 0.1, ..still() });
     let report = case.report();
     let n: usize = case.golden.truth.iter().map(Vec::len).sum();
     let missed = |labels: &Labels| {
@@ -165,9 +166,9 @@ fn without_calibration_drift_is_still_found_and_shaking_hands_are_not() {
     assert_eq!(honest.design, Design::SignFlip);
     assert_ne!(honest.verdict, Verdict::Fail, "{honest}");
     for (errors, statistic) in [
-        (Errors { scale: 0.95, ..still() }, Statistic::LogSize),
-        (Errors { swap: 0.1, ..still() }, Statistic::WrongClass),
-        (Errors { miss: 0.1, miss_small: 0.1, ..still() }, Statistic::Missed),
+        (AnnotatorModel { scale: 0.95, ..still() }, Statistic::LogSize),
+        (AnnotatorModel { swap: 0.1, ..still() }, Statistic::WrongClass),
+        (AnnotatorModel { miss: 0.1, miss_small: 0.1, ..still() }, Statistic::Missed),
     ] {
         let report = Case::new(100, 0, errors).report();
         assert_eq!((report.verdict, report.named()), (Verdict::Fail, Some(statistic)), "{report}");
@@ -212,7 +213,7 @@ fn an_empty_round_fails_and_an_empty_reference_is_inconclusive() {
 
 #[test]
 fn one_class_can_pass() {
-    let mut case = Case::new(100, 3, Errors { swap: 0.0, ..still() });
+    let mut case = Case::new(100, 3, AnnotatorModel { swap: 0.0, ..still() });
     case.golden.schema = ClassSchema::new(["thing"]).unwrap();
     let one = |labels: &mut Labels| labels.iter_mut().flatten().for_each(|b| b.class = ClassIdx(0));
     one(&mut case.golden.truth);
@@ -226,7 +227,7 @@ fn one_class_can_pass() {
 #[test]
 fn the_annotator_at_fault_comes_first() {
     let mut case = Case::new(100, 3, still());
-    let careless = case.golden.annotate(&Errors { swap: 0.4, ..still() }, Seed::new(9));
+    let careless = case.golden.annotate(&AnnotatorModel { swap: 0.4, ..still() }, Seed::new(9));
     for (i, labels) in case.current.iter_mut().enumerate() {
         if i % 5 == 0 {
             *labels = careless[i].clone();
@@ -241,7 +242,7 @@ fn the_annotator_at_fault_comes_first() {
 
 #[test]
 fn the_order_of_images_and_the_number_of_threads_do_not_matter() {
-    let case = Case::new(40, 2, Errors { scale: 0.98, ..still() });
+    let case = Case::new(40, 2, AnnotatorModel { scale: 0.98, ..still() });
     let report = case.report();
     let g = &case.golden;
     let calibration: Vec<_> = case.calibration.iter().map(|l| g.round(l)).collect();
@@ -301,7 +302,7 @@ fn the_spread_of_one_round_is_what_rounds_differ_by() {
 
 #[test]
 fn reports_survive_json_and_print_every_class() {
-    let report = Case::new(40, 2, Errors { empty: 0.2, ..still() }).report();
+    let report = Case::new(40, 2, AnnotatorModel { empty: 0.2, ..still() }).report();
     let back: GoldenReport = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
     assert_eq!(back.verdict, report.verdict);
     assert_eq!(back.current_digest, report.current_digest);

@@ -3,14 +3,15 @@
 
 use labelloop_core::{LabelledBox, Seed};
 use labelloop_qa::{
-    CardNote, GoldenImage, QaError, Review, ScorecardParams, Scorecards, Statistic, scorecards,
+    AnnotatorModel, CardNote, GoldenImage, QaError, Review, ScorecardParams, Scorecards, Statistic,
+    scorecards,
 };
 
 #[path = "../examples/drift_power/simulate.rs"]
 #[allow(dead_code, reason = "shared with the example, which uses more of it")]
 mod simulate;
 
-use simulate::{Errors, Golden, Labels};
+use simulate::{Golden, Labels};
 
 const TEAM: [&str; 8] = ["ada", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
 
@@ -23,7 +24,7 @@ struct Team {
 
 impl Team {
     /// Every picture goes to one person at random in each round.
-    fn new(n_images: usize, n_rounds: u64, errors: impl Fn(usize) -> Errors, seed: Seed) -> Self {
+    fn new(n_images: usize, n_rounds: u64, errors: impl Fn(usize) -> AnnotatorModel, seed: Seed) -> Self {
         let golden = Golden::generate(n_images, seed.stream("golden"));
         let rounds = (0..n_rounds)
             .map(|r| {
@@ -64,19 +65,19 @@ fn quick() -> ScorecardParams {
     ScorecardParams { n_permutations: 1_999, ..ScorecardParams::default() }
 }
 
-fn careless_eve(errors: Errors) -> impl Fn(usize) -> Errors {
-    move |a| if a == 4 { errors } else { Errors::default() }
+fn careless_eve(errors: AnnotatorModel) -> impl Fn(usize) -> AnnotatorModel {
+    move |a| if a == 4 { errors } else { AnnotatorModel::default() }
 }
 
 #[test]
 fn one_careless_person_of_eight_is_found_by_what_they_do() {
     let cases = [
-        (Errors { miss: 0.10, miss_small: 0.2, ..Errors::default() }, Statistic::Missed),
-        (Errors { swap: 0.12, ..Errors::default() }, Statistic::WrongClass),
-        (Errors { spurious: 0.20, ..Errors::default() }, Statistic::Spurious),
-        (Errors { scale: 0.95, ..Errors::default() }, Statistic::LogSize),
-        (Errors { shift: 0.04, ..Errors::default() }, Statistic::ShiftX),
-        (Errors { jitter: 0.06, ..Errors::default() }, Statistic::IouLoss),
+        (AnnotatorModel { miss: 0.10, miss_small: 0.2, ..AnnotatorModel::default() }, Statistic::Missed),
+        (AnnotatorModel { swap: 0.12, ..AnnotatorModel::default() }, Statistic::WrongClass),
+        (AnnotatorModel { spurious: 0.20, ..AnnotatorModel::default() }, Statistic::Spurious),
+        (AnnotatorModel { scale: 0.95, ..AnnotatorModel::default() }, Statistic::LogSize),
+        (AnnotatorModel { shift: 0.04, ..AnnotatorModel::default() }, Statistic::ShiftX),
+        (AnnotatorModel { jitter: 0.06, ..AnnotatorModel::default() }, Statistic::IouLoss),
     ];
     for (errors, statistic) in cases {
         // 100 golden pictures in three rounds: some 37 pictures for each person.
@@ -97,9 +98,9 @@ fn an_honest_team_is_left_alone_and_few_flags_are_false() {
     let (mut honest, mut share, mut n_found) = (0, 0.0, 0);
     let n_runs = 100;
     for run in 0..n_runs {
-        let team = Team::new(100, 2, |_| Errors::default(), Seed::new(1000 + run));
+        let team = Team::new(100, 2, |_| AnnotatorModel::default(), Seed::new(1000 + run));
         honest += usize::from(0 < team.cards(&quick()).flagged().count());
-        let eve = Errors { miss: 0.12, miss_small: 0.25, scale: 0.97, ..Errors::default() };
+        let eve = AnnotatorModel { miss: 0.12, miss_small: 0.25, scale: 0.97, ..AnnotatorModel::default() };
         let cards = Team::new(100, 2, careless_eve(eve), Seed::new(2000 + run)).cards(&quick());
         let on_eve = cards.flagged().filter(|(c, _)| c.annotator == "eve").count();
         let n_flags = cards.flagged().count();
@@ -117,7 +118,7 @@ fn an_honest_team_is_left_alone_and_few_flags_are_false() {
 fn p_values_of_honest_people_are_no_smaller_than_chance_has_them() {
     let mut all = Vec::new();
     for run in 0..40 {
-        let team = Team::new(50, 2, |_| Errors::default(), Seed::new(5000 + run));
+        let team = Team::new(50, 2, |_| AnnotatorModel::default(), Seed::new(5000 + run));
         let cards = team.cards(&ScorecardParams { n_permutations: 499, ..ScorecardParams::default() });
         all.extend(cards.cards.iter().flat_map(|c| c.figures.iter().filter_map(|f| f.p_value)));
     }
@@ -129,7 +130,7 @@ fn p_values_of_honest_people_are_no_smaller_than_chance_has_them() {
 
 #[test]
 fn few_pictures_are_drawn_to_the_team_without_a_flag() {
-    let team = Team::new(80, 1, |_| Errors::default(), Seed::new(7));
+    let team = Team::new(80, 1, |_| AnnotatorModel::default(), Seed::new(7));
     let mut reviews = team.reviews();
     // A newcomer misses everything in two pictures.
     let nothing: [LabelledBox; 0] = [];
@@ -152,7 +153,7 @@ fn few_pictures_are_drawn_to_the_team_without_a_flag() {
 #[test]
 fn hard_pictures_that_everybody_saw_are_no_fault_of_whoever_saw_most_of_them() {
     // Eve alone had the hard pictures in round 1; in round 2 the others fail on them just as well.
-    let mut team = Team::new(60, 2, |_| Errors::default(), Seed::new(11));
+    let mut team = Team::new(60, 2, |_| AnnotatorModel::default(), Seed::new(11));
     for (round, (who, labels)) in team.rounds.iter_mut().enumerate() {
         for i in 0..30 {
             who[i] = if round == 0 { 4 } else { [0, 1, 2, 3, 5, 6, 7][i % 7] };
@@ -168,7 +169,12 @@ fn hard_pictures_that_everybody_saw_are_no_fault_of_whoever_saw_most_of_them() {
 
 #[test]
 fn neither_order_nor_threads_change_a_card() {
-    let team = Team::new(40, 2, careless_eve(Errors { swap: 0.2, ..Errors::default() }), Seed::new(3));
+    let team = Team::new(
+        40,
+        2,
+        careless_eve(AnnotatorModel { swap: 0.2, ..AnnotatorModel::default() }),
+        Seed::new(3),
+    );
     let cards = team.cards(&quick());
     let mut turned = team.reviews();
     turned.reverse();
@@ -181,7 +187,12 @@ fn neither_order_nor_threads_change_a_card() {
 
 #[test]
 fn boxes_count_for_who_drew_them_and_the_rest_for_who_answered() {
-    let team = Team::new(10, 1, |_| Errors { miss: 0.0, miss_small: 0.0, ..Errors::default() }, Seed::new(5));
+    let team = Team::new(
+        10,
+        1,
+        |_| AnnotatorModel { miss: 0.0, miss_small: 0.0, ..AnnotatorModel::default() },
+        Seed::new(5),
+    );
     let mut labels: Labels = team.rounds[0].1.clone();
     for boxes in &mut labels {
         boxes.iter_mut().for_each(|b| b.annotator = Some("drew".to_owned()));
@@ -203,7 +214,7 @@ fn boxes_count_for_who_drew_them_and_the_rest_for_who_answered() {
 
 #[test]
 fn what_cannot_be_compared_is_refused_and_the_unsigned_are_counted() {
-    let team = Team::new(4, 1, |_| Errors::default(), Seed::new(9));
+    let team = Team::new(4, 1, |_| AnnotatorModel::default(), Seed::new(9));
     let schema = &team.golden.schema;
     assert!(matches!(scorecards(&[], schema, &quick()), Err(QaError::NoImages { .. })));
     let mut reviews = team.reviews();

@@ -7,14 +7,15 @@ use std::time::Instant;
 
 use labelloop_core::Seed;
 use labelloop_qa::{
-    CuboidGoldenParams, GoldenParams, GoldenReport, Statistic, Verdict, golden_check, golden_check_cuboids,
+    AnnotatorModel, CuboidGoldenParams, GoldenParams, GoldenReport, LabelDrift, Statistic, Verdict,
+    golden_check, golden_check_cuboids,
 };
 use rayon::prelude::*;
 
 mod simulate;
 mod simulate_scans;
 
-use simulate::{Errors, Golden, Labels};
+use simulate::{Golden, Labels};
 use simulate_scans::{GoldenScans, ScanErrors, ScanLabels};
 
 const N_CALIBRATION: usize = 3;
@@ -25,22 +26,12 @@ fn main() {
         "100 golden images, about 700 objects, {N_CALIBRATION} calibration rounds, {runs} runs per row\n"
     );
     header();
-    let still = Errors::default();
+    let still = AnnotatorModel::default();
     row("as before", runs, 0.0, still, &[]);
     row("as before, rounds wobble 0.4%", runs, 0.004, still, &[]);
-    row("classes swapped 10%", runs, 0.0, Errors { swap: 0.11, ..still }, &[Statistic::WrongClass]);
-    row("sides shrunk 5%", runs, 0.0, Errors { scale: 0.95, ..still }, &[Statistic::LogSize]);
-    row("spurious 8%", runs, 0.0, Errors { spurious: 0.10, ..still }, &[Statistic::Spurious]);
-    row(
-        "centre shifted 4%",
-        runs,
-        0.0,
-        Errors { shift: 0.04, ..still },
-        &[Statistic::ShiftX, Statistic::ShiftY],
-    );
-    row("missed 5%", runs, 0.0, Errors { miss: 0.06, miss_small: 0.09, ..still }, &[Statistic::Missed]);
-    row("small missed 15%", runs, 0.0, Errors { miss_small: 0.19, ..still }, &[Statistic::MissedSmall]);
-    row("images left empty 5%", runs, 0.0, Errors { empty: 0.05, ..still }, &[Statistic::LeftEmpty]);
+    for drift in LabelDrift::STRONG {
+        row(&drift.to_string(), runs, 0.0, drift.on(&still), drift.statistics());
+    }
     scans(runs);
     speed();
 }
@@ -103,7 +94,7 @@ fn one_run_of_scans(run: u64, errors: ScanErrors) -> GoldenReport {
 }
 
 /// One line of the table: `errors` in the current round, `wobble` the deviation of the scale of whole rounds.
-fn row(name: &str, runs: u64, wobble: f64, errors: Errors, wanted: &[Statistic]) {
+fn row(name: &str, runs: u64, wobble: f64, errors: AnnotatorModel, wanted: &[Statistic]) {
     let reports: Vec<GoldenReport> =
         (0..runs).into_par_iter().map(|run| one_run(run, wobble, errors)).collect();
     print_row(name, &reports, wanted);
@@ -126,16 +117,19 @@ fn print_row(name: &str, reports: &[GoldenReport], wanted: &[Statistic]) {
     );
 }
 
-fn one_run(run: u64, wobble: f64, errors: Errors) -> GoldenReport {
+fn one_run(run: u64, wobble: f64, errors: AnnotatorModel) -> GoldenReport {
     let seed = Seed::new(run);
     let golden = Golden::generate(100, seed);
-    let wobbly = |errors: Errors, round: u64| Errors {
+    let wobbly = |errors: AnnotatorModel, round: u64| AnnotatorModel {
         scale: errors.scale * (1.0 + wobble * seed.stream("wobble").normal(round)),
         ..errors
     };
     let calibration: Vec<Labels> = (0..N_CALIBRATION as u64)
         .map(|k| {
-            golden.annotate(&wobbly(Errors::default(), k), seed.stream("calibration").stream(&k.to_string()))
+            golden.annotate(
+                &wobbly(AnnotatorModel::default(), k),
+                seed.stream("calibration").stream(&k.to_string()),
+            )
         })
         .collect();
     let current = golden.annotate(&wobbly(errors, N_CALIBRATION as u64), seed.stream("current"));
@@ -150,7 +144,7 @@ fn check(golden: &Golden, calibration: &[Labels], current: &Labels, params: &Gol
 
 fn speed() {
     let golden = Golden::generate(100, Seed::new(1));
-    let errors = Errors::default();
+    let errors = AnnotatorModel::default();
     let calibration: Vec<Labels> = (0..3).map(|k| golden.annotate(&errors, Seed::new(10 + k))).collect();
     let current = golden.annotate(&errors, Seed::new(20));
     let params = GoldenParams { n_permutations: 9_999, ..GoldenParams::default() };

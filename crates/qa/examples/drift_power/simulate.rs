@@ -1,44 +1,7 @@
 //! Simulated annotators over a golden set of known labels.
 
 use labelloop_core::{BBox, ClassIdx, ClassSchema, ImageSize, LabelledBox, SampleId, Seed};
-use labelloop_qa::{GoldenImage, Round};
-
-/// How an annotator errs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Errors {
-    /// Share of medium and large objects missed.
-    pub(crate) miss: f64,
-    /// Share of small objects missed.
-    pub(crate) miss_small: f64,
-    /// Boxes without an object, per object.
-    pub(crate) spurious: f64,
-    /// Share of objects given another class.
-    pub(crate) swap: f64,
-    /// Factor on both sides.
-    pub(crate) scale: f64,
-    /// Shift of the centre to the right and downwards, in sides.
-    pub(crate) shift: f64,
-    /// Share of images left empty.
-    pub(crate) empty: f64,
-    /// Standard deviation of each edge in sides.
-    pub(crate) jitter: f64,
-}
-
-impl Default for Errors {
-    /// People who work well: 1% missed (4% of the small), 2% spurious, 1% confused, edges off by 3% of a side.
-    fn default() -> Self {
-        Self {
-            miss: 0.01,
-            miss_small: 0.04,
-            spurious: 0.02,
-            swap: 0.01,
-            scale: 1.0,
-            shift: 0.0,
-            empty: 0.0,
-            jitter: 0.03,
-        }
-    }
-}
+use labelloop_qa::{AnnotatorModel, GoldenImage, Round};
 
 /// Images and the true objects in them.
 pub(crate) struct Golden {
@@ -63,17 +26,16 @@ impl Golden {
         }
     }
 
-    /// One round of an annotator.
-    pub(crate) fn annotate(&self, errors: &Errors, seed: Seed) -> Labels {
+    /// One round of an annotator. So many images are left empty exactly, as chance would blur how strong the drift is.
+    pub(crate) fn annotate(&self, errors: &AnnotatorModel, seed: Seed) -> Labels {
         let n_empty = (errors.empty * self.truth.len() as f64).round() as usize;
         let rank = seed.stream("empty").permutation(self.truth.len());
-        let image = |(i, truth): (usize, &Vec<LabelledBox>)| {
-            if rank[i] < n_empty {
-                return Vec::new();
-            }
-            annotate_image(truth, errors, seed.stream("round").stream(&i.to_string()))
+        let image = |(i, image): (usize, GoldenImage<'_>)| {
+            let empty = if rank[i] < n_empty { 1.0 } else { 0.0 };
+            let model = AnnotatorModel { empty, ..*errors }.check().expect("rates are within their ranges");
+            model.annotate(&image, self.schema.n_classes(), seed.stream("round"))
         };
-        self.truth.iter().enumerate().map(image).collect()
+        self.round(&self.truth).into_iter().enumerate().map(image).collect()
     }
 
     /// Labels as the golden check takes them.
@@ -98,47 +60,4 @@ fn objects(seed: Seed) -> Vec<LabelledBox> {
             LabelledBox::new(ClassIdx(class), BBox::new(left, top, w, h).expect("finite"))
         })
         .collect()
-}
-
-fn annotate_image(truth: &[LabelledBox], errors: &Errors, seed: Seed) -> Vec<LabelledBox> {
-    let mut boxes = Vec::new();
-    for (k, object) in truth.iter().enumerate() {
-        let s = seed.stream("object").stream(&k.to_string());
-        let miss = if object.bbox.area() < 1024.0 { errors.miss_small } else { errors.miss };
-        if miss <= s.unit(0) {
-            boxes.push(redrawn(object, errors, s));
-        }
-        if s.unit(1) < errors.spurious {
-            boxes.push(spurious(s.stream("spurious")));
-        }
-    }
-    boxes
-}
-
-fn redrawn(object: &LabelledBox, errors: &Errors, s: Seed) -> LabelledBox {
-    let b = object.bbox;
-    // A pixel of its own on top of the relative error: small objects are harder to draw.
-    let edge = |k: u64, side: f64| (errors.jitter * side).hypot(0.4) * s.normal(10 + k);
-    let (cx, cy) = b.centre();
-    let (cx, cy) = (cx + errors.shift * b.width(), cy + errors.shift * b.height());
-    let (hw, hh) = (b.width() * errors.scale / 2.0, b.height() * errors.scale / 2.0);
-    let left = cx - hw + edge(0, b.width());
-    let top = cy - hh + edge(1, b.height());
-    let right = (cx + hw + edge(2, b.width())).max(left + 1.0);
-    let bottom = (cy + hh + edge(3, b.height())).max(top + 1.0);
-    let class = if s.unit(2) < errors.swap {
-        (object.class.0 + 1 + s.below(3, 3) as u32) % 4
-    } else {
-        object.class.0
-    };
-    LabelledBox::new(
-        ClassIdx(class),
-        BBox::from_corners(left, top, right, bottom).expect("sides are positive"),
-    )
-}
-
-fn spurious(s: Seed) -> LabelledBox {
-    let side = 15.0 + 80.0 * s.unit(0);
-    let place = BBox::new(1180.0 * s.unit(1), 860.0 * s.unit(2), side, side).expect("finite");
-    LabelledBox::new(ClassIdx(s.below(3, 4) as u32), place)
 }
