@@ -42,6 +42,13 @@ pub enum Event {
         /// Boxes drawn.
         n_boxes: usize,
     },
+    /// Plain checks found something in the labels that came back; nothing is refused for it.
+    LabelIssues {
+        /// How many of each kind, in the order of their names.
+        counts: Vec<(String, usize)>,
+        /// The first of them in words.
+        example: String,
+    },
     /// Golden QA was done.
     Golden {
         /// PASS, WARN, FAIL or INCONCLUSIVE.
@@ -114,6 +121,10 @@ impl std::fmt::Display for Event {
             }
             Self::Annotated { n_samples, n_boxes } => {
                 write!(f, "  annotate  {n_samples} samples labelled, {n_boxes} boxes")
+            }
+            Self::LabelIssues { counts, example } => {
+                let parts: Vec<String> = counts.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+                write!(f, "  checks    {}: such as {example}", parts.join(", "))
             }
             Self::Golden { verdict, p, summary } => {
                 let p = p.map_or_else(String::new, |p| format!(" (p = {p:.3})"));

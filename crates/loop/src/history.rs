@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use labelloop_qa::MapCeiling;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -59,8 +60,14 @@ pub struct IterationRecord {
     pub qa_verdict: Option<String>,
     /// Its p-value.
     pub qa_p: Option<f64>,
-    /// Best F1 that labels of this quality let anybody show.
+    /// Best F1 that labels of this quality let anybody show, at the IoU of `f1`.
     pub noise_ceiling: Option<f64>,
+    /// COCO mAP at IoU .50:.95 of the truth against labels of this quality.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_ceiling: Option<MapCeiling>,
+    /// The same at IoU .50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map50_ceiling: Option<MapCeiling>,
     /// Digest of the model.
     pub model_digest: String,
 }

@@ -96,8 +96,14 @@ pub enum StopReason {
     NoiseCeiling {
         /// F1 on val.
         f1: f64,
-        /// Best F1 that labels of this quality let anybody show.
+        /// Best F1 that labels of this quality let anybody show, at the same IoU.
         ceiling: f64,
+        /// mAP50 on val.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        map50: Option<f64>,
+        /// mAP50 of the truth against such labels, contested objects ranked first and last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        map50_ceiling: Option<[f64; 2]>,
     },
     /// Nothing is left to label.
     PoolExhausted,
@@ -126,11 +132,17 @@ impl std::fmt::Display for StopReason {
                     "overfitting: train F1 - val F1 = {gap:.4} with lower bound {lower:.4} > {limit:.4}, and val F1 fell"
                 )
             }
-            Self::NoiseCeiling { f1, ceiling } => {
+            Self::NoiseCeiling { f1, ceiling, map50, map50_ceiling } => {
                 write!(
                     f,
                     "label noise: F1 {f1:.4} is within its interval of the ceiling {ceiling:.4} that these labels allow"
-                )
+                )?;
+                match map50.zip(*map50_ceiling) {
+                    Some((map50, [low, high])) => {
+                        write!(f, ", as is mAP50 {map50:.4} of {low:.4} to {high:.4}")
+                    }
+                    None => Ok(()),
+                }
             }
             Self::PoolExhausted => f.write_str("pool exhausted: every sample of the pool is labelled"),
             Self::MaxIterations { limit } => write!(f, "iteration limit: {limit} iterations done"),
@@ -142,6 +154,9 @@ impl std::fmt::Display for StopReason {
 ///
 /// The order is: target, noise ceiling, pool exhausted, plateau, overfit, iteration limit. Rules that need an F1 are
 /// passed over in a round where it does not exist. `n_unlabelled` counts what could still be selected.
+///
+/// Noise ceiling (requirement 114): F1 on val must be within its interval of the ceiling that label noise puts on F1 at the
+/// same IoU, and mAP50 within its interval of what the truth itself shows against such labels.
 ///
 /// Plateau (requirement 147): `best(last k) - best(before) < threshold`; with fewer than `k + 1` rounds it is not
 /// evaluated. Overfit (requirement 148): the reference stops on the point estimate of the gap, and even misjudges it.
@@ -170,9 +185,16 @@ fn target(last: &IterationRecord, params: &StoppingParams) -> Option<StopReason>
     (params.target_f1 <= lower).then_some(StopReason::TargetReached { f1, lower, target: params.target_f1 })
 }
 
+/// Like is compared with like: F1 with the ceiling of F1, and where both are known mAP50 with that of mAP50. Whoever answers
+/// with the truth and ranks it worst shows the lower end of the latter; below that, ranking is not to blame alone.
 fn noise_ceiling(last: &IterationRecord) -> Option<StopReason> {
     let (f1, [_, upper], ceiling) = (last.f1?, last.f1_interval?, last.noise_ceiling?);
-    (ceiling <= upper).then_some(StopReason::NoiseCeiling { f1, ceiling })
+    let map50_ceiling = last.map50_ceiling.map(|c| [c.unranked, c.ranked]);
+    let falls_short = |([_, upper], [low, _]): ([f64; 2], [f64; 2])| upper < low;
+    if upper < ceiling || last.map50_interval.zip(map50_ceiling).is_some_and(falls_short) {
+        return None;
+    }
+    Some(StopReason::NoiseCeiling { f1, ceiling, map50: last.map50, map50_ceiling })
 }
 
 fn plateau(records: &[IterationRecord], params: &StoppingParams) -> Option<StopReason> {
@@ -202,6 +224,8 @@ fn overfit(records: &[IterationRecord], params: &StoppingParams) -> Option<StopR
 
 #[cfg(test)]
 mod tests {
+    use labelloop_qa::MapCeiling;
+
     use super::*;
 
     fn round(iteration: u32, f1: f64) -> IterationRecord {
@@ -304,6 +328,33 @@ mod tests {
         ));
         history[0].noise_ceiling = Some(0.95);
         assert_eq!(first_rule(&history, 5, &StoppingParams::default()), None);
+    }
+
+    #[test]
+    fn a_map_that_noise_does_not_explain_keeps_the_loop_going() {
+        let mut history = rounds(&[0.9]);
+        history[0].noise_ceiling = Some(0.905);
+        history[0].map50 = Some(0.7);
+        history[0].map50_interval = Some([0.66, 0.74]);
+        history[0].map50_ceiling = Some(MapCeiling { unranked: 0.8, ranked: 0.93, interval: None });
+        assert_eq!(first_rule(&history, 5, &StoppingParams::default()), None);
+        history[0].map50_interval = Some([0.66, 0.81]);
+        let reason = first_rule(&history, 5, &StoppingParams::default()).unwrap();
+        assert_eq!(
+            reason.to_string(),
+            "label noise: F1 0.9000 is within its interval of the ceiling 0.9050 that these labels allow, as is \
+             mAP50 0.7000 of 0.8000 to 0.9300"
+        );
+    }
+
+    #[test]
+    fn reasons_from_before_map_was_compared_are_read() {
+        let old = r#"{"rule":"noise_ceiling","f1":0.9,"ceiling":0.905}"#;
+        let reason: StopReason = serde_json::from_str(old).unwrap();
+        assert_eq!(
+            reason,
+            StopReason::NoiseCeiling { f1: 0.9, ceiling: 0.905, map50: None, map50_ceiling: None }
+        );
     }
 
     #[test]

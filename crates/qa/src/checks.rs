@@ -1,6 +1,7 @@
 //! Plain checks that need no second opinion.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use labelloop_core::{ClassSchema, LabelledBox, SampleId};
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,54 @@ pub enum LabelIssue {
         /// The later name.
         second: String,
     },
+}
+
+impl LabelIssue {
+    /// Name of the kind, as in files.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sliver { .. } => "sliver",
+            Self::Duplicate { .. } => "duplicate",
+            Self::OutOfImage { .. } => "out_of_image",
+            Self::UnknownClass { .. } => "unknown_class",
+            Self::NoLabels { .. } => "no_labels",
+            Self::OtherShare { .. } => "other_share",
+            Self::NearMissClass { .. } => "near_miss_class",
+        }
+    }
+}
+
+impl fmt::Display for LabelIssue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sliver { image, box_idx, width, height } => {
+                write!(f, "box {box_idx} of {image} is a sliver of {width:.1} x {height:.1} pixels")
+            }
+            Self::Duplicate { image, first_idx, second_idx, iou } => {
+                write!(
+                    f,
+                    "boxes {first_idx} and {second_idx} of {image} are of one class and overlap by {iou:.3}"
+                )
+            }
+            Self::OutOfImage { image, box_idx, excess } => {
+                write!(f, "box {box_idx} of {image} sticks out by {excess:.1} pixels")
+            }
+            Self::UnknownClass { image, box_idx, class } => {
+                write!(f, "box {box_idx} of {image} has class {class}, which the schema does not know")
+            }
+            Self::NoLabels { image } => write!(f, "{image} has no box"),
+            Self::OtherShare { n_other, n_objects, share } => {
+                write!(
+                    f,
+                    "{n_other} of {n_objects} boxes ({:.1}%) are of the class for the rest",
+                    100.0 * share
+                )
+            }
+            Self::NearMissClass { first, second } => {
+                write!(f, "classes {first} and {second} differ by a slip of the pen")
+            }
+        }
+    }
 }
 
 /// Looks at every box, in the order of images as given; findings about the whole set come last.
@@ -365,6 +414,19 @@ mod tests {
         let found =
             issues(&[object(1, [0.0, 0.0, 9.0, 9.0]), object(0, [20.0, 0.0, 9.0, 9.0])], &["car", "Other"]);
         assert_eq!(found, [LabelIssue::OtherShare { n_other: 1, n_objects: 2, share: 0.5 }]);
+    }
+
+    #[test]
+    fn issues_are_said_in_words_and_named_as_in_files() {
+        let found =
+            issues(&[object(0, [90.0, 10.0, 30.0, 1.0]), object(0, [90.0, 10.0, 30.0, 1.0])], &["car"]);
+        let words: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(words[0], "box 0 of a is a sliver of 30.0 x 1.0 pixels");
+        assert_eq!(words[1], "box 0 of a sticks out by 20.0 pixels");
+        assert_eq!(words[4], "boxes 0 and 1 of a are of one class and overlap by 1.000");
+        for issue in &found {
+            assert_eq!(serde_json::to_value(issue).unwrap()["kind"], issue.kind());
+        }
     }
 
     #[test]

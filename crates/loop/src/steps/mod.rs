@@ -10,6 +10,7 @@ mod crops;
 mod decide;
 mod evaluate;
 mod golden;
+mod label_checks;
 mod prompts;
 mod qa;
 mod select;

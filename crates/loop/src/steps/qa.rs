@@ -1,7 +1,7 @@
 use labelloop_core::{LabelledCuboid, SampleId, SliceKind, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS};
 use labelloop_qa::{
-    AgreementParams, CuboidGoldenParams, GoldenReport, HistoryEntry, Verdict, golden_check,
+    AgreementParams, CuboidGoldenParams, GoldenReport, HistoryEntry, MapCeiling, Verdict, golden_check,
     golden_check_cuboids, noise_ceiling,
 };
 use serde::{Deserialize, Serialize};
@@ -27,8 +27,14 @@ pub struct QaRecord {
     pub scans: Option<GoldenReport>,
     /// The report that made the batch be labelled again, if one did.
     pub refused: Option<GoldenReport>,
-    /// Best F1 that labels of this quality let anybody show.
+    /// Best F1 that labels of this quality let anybody show, at the IoU of the evaluation.
     pub noise_ceiling: Option<f64>,
+    /// COCO mAP at IoU .50:.95 of the truth against labels of this quality.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map_ceiling: Option<MapCeiling>,
+    /// The same at IoU .50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map50_ceiling: Option<MapCeiling>,
     /// The recorded reason to go on in spite of FAIL.
     pub override_reason: Option<String>,
     /// Iterations whose rounds, labelled by people, served as calibration; none where rounds are simulated.
@@ -48,6 +54,7 @@ pub struct QaOverride {
 pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let project = context.project;
     let dataset = project.dataset()?;
+    super::label_checks::tell(context, &dataset)?;
     let Some(round) = current_round(context, &dataset)? else {
         let record = QaRecord { iteration: context.iteration, ..QaRecord::default() };
         files::write_json(&project.layout.qa(context.iteration), &record)?;
@@ -146,7 +153,10 @@ fn accept(
     let Checked { report, scans, calibrated_by } = checked;
     let layout = &context.project.layout;
     let reference = reference_of(context, dataset)?;
-    let params = AgreementParams::default();
+    let params = AgreementParams {
+        iou_threshold: context.project.config.evaluation.iou,
+        ..AgreementParams::default()
+    };
     let ceiling =
         noise_ceiling(&images(dataset, &reference), &images(dataset, round), dataset.schema(), &params)?;
     let path = layout.golden_history();
@@ -159,6 +169,8 @@ fn accept(
         scans,
         refused,
         noise_ceiling: ceiling.f1,
+        map_ceiling: ceiling.map,
+        map50_ceiling: ceiling.map50,
         override_reason,
         calibrated_by,
     };

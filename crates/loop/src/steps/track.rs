@@ -60,6 +60,8 @@ fn gather(context: &Context<'_>, history: &History) -> Result<IterationRecord> {
         qa_verdict: qa.report.as_ref().map(|r| r.verdict.to_string()),
         qa_p: qa.report.as_ref().and_then(|r| r.p_value),
         noise_ceiling: qa.noise_ceiling,
+        map_ceiling: qa.map_ceiling,
+        map50_ceiling: qa.map50_ceiling,
         model_digest: metadata.model_digest,
     })
 }
