@@ -28,6 +28,9 @@ pub struct HistoryEntry {
     /// before rounds showed a part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_golden: Option<usize>,
+    /// [`GoldenReport::can_calibrate`]; none in histories written before it was kept, where PASS says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub can_calibrate: Option<bool>,
 }
 
 impl HistoryEntry {
@@ -44,7 +47,13 @@ impl HistoryEntry {
             statistics: report.statistics.clone(),
             calibration_digests: report.calibration_digests.clone(),
             n_golden: None,
+            can_calibrate: Some(report.can_calibrate()),
         }
+    }
+
+    /// Whether the labels checked may calibrate later rounds.
+    pub fn is_good(&self) -> bool {
+        self.can_calibrate.unwrap_or(self.verdict == Verdict::Pass)
     }
 
     /// The same of a round that shows a part of the golden set: keyed by all labels that came back, and with the digest of
@@ -169,6 +178,7 @@ mod tests {
             statistics: vec![],
             calibration_digests: vec![],
             n_golden: None,
+            can_calibrate: None,
         }
     }
 

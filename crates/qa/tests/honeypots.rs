@@ -324,3 +324,23 @@ fn who_was_left_out_and_who_did_not_answer_is_said() {
     report.note_unanswered(30, &world.ids[..20]);
     assert_eq!(report.verdict, Verdict::Fail, "what was found stays found");
 }
+
+#[test]
+fn a_quiet_round_against_one_calibration_round_is_the_second_one() {
+    let mut report = checked(&World::new(), 5, 0.0);
+    let quiet = |report: &mut labelloop_qa::GoldenReport, notes: &[Note]| {
+        report.verdict =
+            if notes.iter().any(Note::refuses_pass) { Verdict::Inconclusive } else { Verdict::Pass };
+        report.notes = notes.to_vec();
+        report.can_calibrate()
+    };
+    assert!(quiet(&mut report, &[]) && quiet(&mut report, &[Note::OneCalibrationRound, Note::OneClass]));
+    assert!(!quiet(&mut report, &[Note::OneCalibrationRound, Note::CopyOfReference]));
+    let samples = (0..9).map(|i| SampleId::new(format!("s{i}")).unwrap()).collect();
+    assert!(!quiet(&mut report, &[Note::Unanswered { n_shown: 10, samples }]));
+    for verdict in [Verdict::Warn, Verdict::Fail] {
+        report.verdict = verdict;
+        report.notes = vec![Note::OneCalibrationRound];
+        assert!(!report.can_calibrate());
+    }
+}

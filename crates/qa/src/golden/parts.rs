@@ -31,6 +31,19 @@ impl GoldenReport {
     }
 }
 
+impl GoldenReport {
+    /// Whether the round may calibrate later ones: it passed, or nothing was found and a PASS was refused for no other
+    /// reason than that one calibration round does not show how much rounds differ. The round at hand is the second one
+    /// that shows it; were it not taken, no project would ever have two.
+    pub fn can_calibrate(&self) -> bool {
+        let is_quiet = matches!(self.verdict, Verdict::Pass | Verdict::Inconclusive);
+        let is_alone = |n: &Note| *n == Note::OneCalibrationRound;
+        is_quiet
+            && !self.statistics.is_empty()
+            && self.notes.iter().filter(|n| n.refuses_pass()).all(is_alone)
+    }
+}
+
 /// The first few names of a list.
 pub(super) fn names(samples: &[SampleId]) -> String {
     const N_NAMED: usize = 5;
