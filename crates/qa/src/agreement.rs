@@ -228,25 +228,58 @@ pub fn cohens_kappa(table: &[Vec<usize>]) -> Option<f64> {
 /// assert!((krippendorffs_alpha(&units).unwrap() - 0.095).abs() < 5e-4);
 /// ```
 pub fn krippendorffs_alpha(units: &[Vec<Option<usize>>]) -> Option<f64> {
-    let judged: Vec<Vec<usize>> = units
-        .iter()
-        .map(|u| u.iter().flatten().copied().collect())
-        .filter(|u: &Vec<usize>| 2 <= u.len())
-        .collect();
-    let mut totals = std::collections::BTreeMap::<usize, f64>::new();
-    let mut observed = 0.0;
-    for unit in &judged {
-        let mut counts = std::collections::BTreeMap::<usize, f64>::new();
-        for c in unit {
-            *counts.entry(*c).or_default() += 1.0;
-            *totals.entry(*c).or_default() += 1.0;
-        }
-        let m = unit.len() as f64;
-        observed += counts.values().map(|n| n * (m - n)).sum::<f64>() / (m - 1.0);
+    let mut sums = AlphaSums::default();
+    for unit in units {
+        let mut counts = std::collections::BTreeMap::<usize, usize>::new();
+        unit.iter().flatten().for_each(|c| *counts.entry(*c).or_default() += 1);
+        sums.add_counts(counts.iter().map(|(c, n)| (*c, *n)));
     }
-    let n: f64 = totals.values().sum();
-    let expected: f64 = totals.values().map(|c| c * (n - c)).sum();
-    (0.0 < expected).then(|| 1.0 - (n - 1.0) * observed / expected)
+    sums.alpha()
+}
+
+/// What alpha needs of some units; parts add up.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct AlphaSums {
+    observed: f64,
+    totals: std::collections::BTreeMap<usize, f64>,
+}
+
+impl AlphaSums {
+    /// Adds a unit, given how many judges chose each category.
+    pub(crate) fn add_unit(&mut self, counts: &[usize]) {
+        self.add_counts(counts.iter().copied().enumerate());
+    }
+
+    fn add_counts(&mut self, counts: impl Iterator<Item = (usize, usize)> + Clone) {
+        let m = counts.clone().map(|c| c.1).sum::<usize>() as f64;
+        if m < 2.0 {
+            return;
+        }
+        for (category, n) in counts.filter(|c| 0 < c.1) {
+            let n = n as f64;
+            self.observed += n * (m - n) / (m - 1.0);
+            *self.totals.entry(category).or_default() += n;
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.observed += other.observed;
+        for (category, n) in &other.totals {
+            *self.totals.entry(*category).or_default() += n;
+        }
+    }
+
+    /// None where fewer than two categories occur.
+    pub(crate) fn alpha(&self) -> Option<f64> {
+        let n: f64 = self.totals.values().sum();
+        let expected: f64 = self.totals.values().map(|c| c * (n - c)).sum();
+        (0.0 < expected).then(|| 1.0 - (n - 1.0) * self.observed / expected)
+    }
+
+    /// As [`Self::alpha`], but 1 where there is something and all agree on it.
+    pub(crate) fn alpha_of_image(&self) -> Option<f64> {
+        self.alpha().or((!self.totals.is_empty()).then_some(1.0))
+    }
 }
 
 #[cfg(test)]

@@ -301,7 +301,7 @@ fn recalls(recall: f64) -> f64 {
     (0..=100).filter(|k| f64::from(*k) * 0.01 <= recall).count() as f64 / 101.0
 }
 
-fn percentiles(mut values: Vec<f64>, coverage: f64) -> Option<[f64; 2]> {
+pub(crate) fn percentiles(mut values: Vec<f64>, coverage: f64) -> Option<[f64; 2]> {
     values.sort_by(f64::total_cmp);
     let last = values.len().checked_sub(1)?;
     let at = |share: f64| values[(share * last as f64).round() as usize];

@@ -15,6 +15,7 @@ mod objectlab;
 mod scorecards;
 mod skew;
 mod suspicion;
+mod team;
 mod totals;
 mod versions;
 
@@ -58,5 +59,8 @@ pub use scorecards::{
 };
 pub use skew::{ClassShift, ClassSkew, class_skew};
 pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
+pub use team::{
+    Labelling, PairAgreement, TeamAgreement, TeamClass, fleiss_kappa, team_agreement,
+};
 pub use totals::{ClassTotal, LabelTotals};
 pub use versions::{GoldenChanges, GoldenReference, GoldenVersion, GoldenVersions};

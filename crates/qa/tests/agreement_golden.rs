@@ -1,7 +1,7 @@
 //! Statistics of people against values of other tools; see golden/SOURCE.md.
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use labelloop_qa::{benjamini_hochberg, cohens_kappa, krippendorffs_alpha};
+use labelloop_qa::{benjamini_hochberg, cohens_kappa, fleiss_kappa, krippendorffs_alpha};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -9,6 +9,7 @@ struct Golden {
     benjamini_hochberg: Vec<Adjusted>,
     alpha: Vec<Alpha>,
     cohen: Vec<Table>,
+    fleiss: Vec<Table>,
 }
 
 #[derive(Deserialize)]
@@ -63,5 +64,14 @@ fn cohens_kappa_is_that_of_scikit_learn_and_statsmodels() {
     assert!(3 <= cases.len(), "the number of cases only rises");
     for case in cases {
         close(cohens_kappa(&case.table).unwrap(), case.kappa);
+    }
+}
+
+#[test]
+fn fleiss_kappa_is_that_of_statsmodels() {
+    let cases = golden().fleiss;
+    assert!(3 <= cases.len(), "the number of cases only rises");
+    for case in cases {
+        close(fleiss_kappa(&case.table).unwrap(), case.kappa);
     }
 }
