@@ -167,8 +167,9 @@ fn entries_that_are_no_rounds_are_passed_over_and_listed() {
     let mut old = entry(2, 0.0, 0.02);
     old.statistics.iter_mut().for_each(|r| r.sd_round = 0.0);
     let calibration = HistoryEntry { label_digest: "b".into(), ..entry(4, 0.0, 0.02) };
+    let copied_part = HistoryEntry { verdict: Verdict::Inconclusive, ..entry(6, 0.0, 0.0) };
     let again = HistoryEntry { iteration: 5, ..entry(3, 0.01, 0.02) };
-    let chart = of([untested, copy, old, entry(3, 0.01, 0.02), calibration, again]);
+    let chart = of([untested, copy, old, entry(3, 0.01, 0.02), calibration, again, copied_part]);
     let reasons: Vec<_> = chart.passed_over.iter().map(|p| (p.iteration, p.reason)).collect();
     use PassReason::{AlreadyCounted, CopyOfReference, NoSpread, NoStatistics};
     let expected =

@@ -107,16 +107,20 @@ pub(crate) fn sorted_digest<'a, I: Item<'a>>(items: &Sorted<'_, 'a, I>) -> Strin
 
 fn digest_in_order<'i, 'a, I: Item<'a> + 'i>(items: impl Iterator<Item = &'i I>) -> String {
     let mut hasher = blake3::Hasher::new();
+    // One piece per item: the hash of few bytes at a time is slow.
+    let mut bytes = Vec::new();
     for item in items {
-        hasher.update(&(item.id().as_str().len() as u64).to_le_bytes());
-        hasher.update(item.id().as_str().as_bytes());
+        bytes.clear();
+        bytes.extend((item.id().as_str().len() as u64).to_le_bytes());
+        bytes.extend(item.id().as_str().as_bytes());
         let keys = sorted_keys(item.marks());
-        hasher.update(&(keys.len() as u64).to_le_bytes());
+        bytes.extend((keys.len() as u64).to_le_bytes());
         for key in keys {
             for part in key.as_ref() {
-                hasher.update(&part.to_le_bytes());
+                bytes.extend(part.to_le_bytes());
             }
         }
+        hasher.update(&bytes);
     }
     hasher.finalize().to_hex().to_string()
 }

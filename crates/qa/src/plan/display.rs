@@ -26,7 +26,7 @@ impl fmt::Display for GoldenPlan {
         )?;
         write!(f, "\n{:<24}", "images")?;
         for cell in &self.honest {
-            write!(f, " {:>14}", cell.n_images)?;
+            write!(f, " {:>16}", cell.n_images)?;
         }
         writeln!(f, "  needed for {}%", percent(self.power))?;
         for row in &self.rows {
@@ -38,7 +38,7 @@ impl fmt::Display for GoldenPlan {
         cells(f, &self.honest)?;
         write!(f, "\n{:<24}", "nothing: PASS")?;
         for c in &self.honest {
-            write!(f, " {:>14}", format!("{:.2}", c.n_pass as f64 / c.n_runs as f64))?;
+            write!(f, " {:>16}", format!("{:.2}", c.n_pass as f64 / c.n_runs as f64))?;
         }
         let wanted = percent(self.power);
         match self.smallest {
@@ -63,7 +63,7 @@ fn cells(f: &mut fmt::Formatter<'_>, cells: &[PlanCell]) -> fmt::Result {
     for c in cells {
         let [low, high] = c.fail_interval;
         let text = format!("{} [{}, {}]", short(c.fail_rate), short(low), short(high));
-        write!(f, " {text:>14}")?;
+        write!(f, " {text:>16}")?;
     }
     Ok(())
 }
