@@ -13,7 +13,9 @@ one of images (boxes, boxes by class). An alarm of
 - CVAT's accuracy rule is below .7 at IoU .4 against the reference, from its definition: right classes among matched boxes,
   and among matched, missing and extra ones together.
 
-Each tool needs its own environment (`--only`): evidently and deepchecks want different numpy and pandas.
+Each tool needs its own environment (`--only`): evidently 0.7.23 went with pandas 2; deepchecks 0.19.1 with torch 2.0.1,
+torchvision 0.15.2, pytorch-ignite, opencv-python-headless below 4.9, scikit-learn below 1.3, category-encoders below 2.7,
+setuptools below 81 and numpy 1.26.
 """
 
 import argparse
@@ -82,12 +84,15 @@ def deepchecks():
     from deepchecks.vision.checks import LabelDrift
 
     def data(frame, classes):
+        # Boxes that stick out to the left or above are refused.
+        frame = frame.assign(x=frame.x.clip(lower=0), y=frame.y.clip(lower=0))
         labels = [
             g.dropna(subset=["class"])[["class", "x", "y", "w", "h"]].to_numpy(float) for _, g in frame.groupby("image")
         ]
         names = {int(c): str(int(c)) for c in classes}
-        pixels = [np.zeros((8, 8, 3), np.uint8)] * len(labels)
-        batches = iter([BatchOutputFormat(images=pixels, labels=labels)])
+        # Labels alone are looked at, yet there have to be pictures.
+        pixels = [np.arange(192, dtype=np.uint8).reshape(8, 8, 3)] * len(labels)
+        batches = [BatchOutputFormat(images=pixels, labels=labels)]
         return VisionData(batches, task_type="object_detection", label_map=names, reshuffle_data=False)
 
     def alarms(reference, before, now, classes):
