@@ -43,27 +43,47 @@ pub struct ConversionReport {
 /// # Errors
 /// Those of the reader and of the writer.
 pub fn convert(from: Format, input: &Path, to: Format, out: &Path) -> Result<ConversionReport> {
-    let Imported { set, mut warnings } = read(from, input)?;
+    let Imported { set, mut warnings } = read_as(from, input, &ReadOptions::default())?;
     warnings.extend(write(to, out, &set)?);
     Ok(ConversionReport { n_images: set.samples.len(), n_boxes: set.n_boxes(), warnings })
 }
 
-fn read(format: Format, input: &Path) -> Result<Imported> {
-    let options = ReadOptions::default();
+/// Reads annotations of any format: `input` is a file for COCO, CVAT and Label Studio and a folder for the others, as for
+/// [`convert`]. COCO files list their classes themselves, whatever `options` say of a schema.
+///
+/// ```
+/// use labelloop_formats::{Format, ReadOptions, read_as};
+///
+/// let folder = tempfile::tempdir()?;
+/// let coco = folder.path().join("instances.json");
+/// std::fs::write(&coco, r#"{"images": [], "categories": [{"id": 1, "name": "car"}], "annotations": []}"#)?;
+/// assert_eq!(read_as(Format::Coco, &coco, &ReadOptions::default())?.set.schema.names(), ["car"]);
+/// assert!(read_as(Format::Voc, &folder.path().join("nowhere"), &ReadOptions::default()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of the format's reader.
+pub fn read_as(format: Format, input: &Path, options: &ReadOptions) -> Result<Imported> {
     match format {
         Format::Coco => {
-            let dataset = coco::read(input, &coco::ReadOptions::default())?;
+            let options = coco::ReadOptions {
+                strictness: options.strictness,
+                images_without_annotations: options.images_without_annotations,
+                ..coco::ReadOptions::default()
+            };
+            let dataset = coco::read(input, &options)?;
             Ok(Imported { set: dataset.set, warnings: dataset.warnings })
         }
-        Format::Yolo if input.is_dir() => yolo::read(&input.join("dataset.yaml"), &options),
-        Format::Yolo => yolo::read(input, &options),
-        Format::Voc => voc::read(input, &options),
-        Format::Kitti => kitti::read(input, &options),
-        Format::Cvat => cvat::read(input, &options),
-        Format::LabelStudio => label_studio::read(input, &options),
-        Format::FiftyOne => fiftyone::read(input, &options),
+        Format::Yolo if input.is_dir() => yolo::read(&input.join("dataset.yaml"), options),
+        Format::Yolo => yolo::read(input, options),
+        Format::Voc => voc::read(input, options),
+        Format::Kitti => kitti::read(input, options),
+        Format::Cvat => cvat::read(input, options),
+        Format::LabelStudio => label_studio::read(input, options),
+        Format::FiftyOne => fiftyone::read(input, options),
         #[cfg(feature = "parquet")]
-        Format::Parquet => crate::tables::read(input, &options),
+        Format::Parquet => crate::tables::read(input, options),
     }
 }
 

@@ -24,7 +24,7 @@ mod warning;
 mod xml;
 pub mod yolo;
 
-pub use convert::{ConversionReport, convert};
+pub use convert::{ConversionReport, convert, read_as};
 pub use error::{FormatError, Result};
 pub use loss::Lost;
 pub use options::{Format, Imported, MediaMode, ReadOptions, Strictness, WithoutAnnotations};
