@@ -189,16 +189,25 @@ pub enum OnFail {
 pub struct QaConfig {
     /// What happens on FAIL.
     pub on_fail: OnFail,
-    /// The most earlier rounds of the golden set that calibrate the test: the oldest of people's rounds that passed;
-    /// simulated ones where nobody labels.
+    /// The most earlier labellings of each golden picture that calibrate the test: the oldest in people's rounds that
+    /// passed; simulated ones where nobody labels.
     pub calibration_rounds: u32,
+    /// Golden pictures mixed into every batch, blind: in turn, small objects and rare classes more often. Absent: all of the
+    /// golden set; 0: none, its labels come beside the batch by `import --golden`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub honeypots: Option<usize>,
     /// Level, margins and permutations of the test. Its seed is not a key of the file.
     pub golden: GoldenParams,
 }
 
 impl Default for QaConfig {
     fn default() -> Self {
-        Self { on_fail: OnFail::Stop, calibration_rounds: 2, golden: GoldenParams::default() }
+        Self {
+            on_fail: OnFail::Stop,
+            calibration_rounds: 2,
+            honeypots: None,
+            golden: GoldenParams::default(),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use labelloop_core::{AnnotationSet, LabelledBox, Progress, SampleId, Split};
 use labelloop_dataset::{
     BatchReport, BoxPolicy, Dataset, GROUND_TRUTH, GuardedSplit, HUMAN_LABELS, ImportReport, NearPolicy,
-    SplitReport, Status,
+    SplitReport,
 };
 use labelloop_formats::{Warning, WithoutAnnotations, coco};
 
@@ -70,18 +70,24 @@ impl Project {
         self.commit("split", |d| Ok(d.split_guarded(&self.config.splits, &looks.pairs, policy)?))
     }
 
-    /// Takes people's labels of a batch. Samples that are absent stay pending.
+    /// Takes people's labels of a batch. Samples that are absent stay pending; answers for golden pictures that the batch
+    /// showed go to the golden round of the iteration, and nowhere else.
     ///
     /// # Errors
     /// A batch that was never begun, samples that do not belong to it, classes outside the schema, I/O.
     pub fn import_batch(&self, number: u32, set: &AnnotationSet, annotator: &str) -> Result<BatchReport> {
         self.commit(&format!("iteration-{number:04}/import"), |d| {
-            let labels = aligned(d, set)?;
-            Ok(d.finish_batch(number, labels, HUMAN_LABELS, annotator)?)
+            let mut labels = aligned(d, set)?;
+            let golden = self.take_golden(d, number, &mut labels)?;
+            let report = d.finish_batch(number, labels, HUMAN_LABELS, annotator)?;
+            let by = |(id, boxes): (_, Option<_>)| Some((id, (boxes?, annotator.to_owned())));
+            self.add_golden(number, golden.into_iter().filter_map(by).collect())?;
+            Ok(report)
         })
     }
 
-    /// Takes people's labels of the golden set in one round.
+    /// Takes people's labels of the golden set in one round, labelled beside the batch; they replace those of the
+    /// iteration so far.
     ///
     /// # Errors
     /// A sample outside the golden split, I/O.
@@ -133,20 +139,6 @@ impl Project {
         }
         Ok(done)
     }
-
-    /// Samples of a batch that people still have to label.
-    ///
-    /// # Errors
-    /// I/O.
-    pub fn waiting(&self, number: u32) -> Result<Vec<SampleId>> {
-        let dataset = self.dataset()?;
-        let waiting: BTreeMap<_, _> = dataset
-            .samples()
-            .iter()
-            .filter(|(_, s)| s.batch == Some(number) && s.status == Status::Selected)
-            .collect();
-        Ok(waiting.into_keys().cloned().collect())
-    }
 }
 
 /// What became of near-duplicates, where there were any.
@@ -167,7 +159,10 @@ fn near_words(split: &GuardedSplit) -> Option<String> {
 
 /// Labels that came back, under the names and class numbers of the dataset. A tool names pictures by their files and may
 /// list the classes in an order of its own: samples are matched by media file, else by id, and classes by name.
-fn aligned(dataset: &Dataset, set: &AnnotationSet) -> Result<BTreeMap<SampleId, Option<Vec<LabelledBox>>>> {
+pub(crate) fn aligned(
+    dataset: &Dataset,
+    set: &AnnotationSet,
+) -> Result<BTreeMap<SampleId, Option<Vec<LabelledBox>>>> {
     let by_file: BTreeMap<&str, &SampleId> =
         dataset.samples().values().map(|s| (s.file_name.as_str(), &s.id)).collect();
     let mut labels = BTreeMap::new();

@@ -139,6 +139,7 @@ fn rewind(project: &Project, n: u32, reached: u32) -> Result<State> {
     if let Some(before) = generation_before(project, n)? {
         project.dir().writer()?.restore(before, &format!("iteration-{n:04}/restart"))?;
     }
+    project.take_back_versions(n)?;
     let mut history = History::load(&project.layout.history())?;
     history.truncate(n);
     history.save(&project.layout.history())?;

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use labelloop_qa::GoldenChanges;
+
 /// What stopped an iteration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -69,6 +71,23 @@ pub enum LoopError {
         verdict: String,
         /// The statistic that was named first.
         reason: String,
+    },
+    /// The reference of the golden set was edited, and no version says why.
+    #[error(
+        "the reference of the golden set is not that of golden version {version}{}: labelloop qa version --reason \"...\" makes a version of it",
+        named(changes)
+    )]
+    GoldenEdited {
+        /// The version in force.
+        version: String,
+        /// The samples that differ; none where the version does not list its samples.
+        changes: GoldenChanges,
+    },
+    /// Corrected reference labels of a sample that is not in the golden set.
+    #[error("sample {id} is not in the golden set: expected golden samples only")]
+    NotGolden {
+        /// The sample.
+        id: String,
     },
     /// A sample of the reference splits has no labels to compare with.
     #[error(
@@ -190,7 +209,9 @@ pub enum LoopError {
 impl LoopError {
     /// Whether a gate refused, as opposed to work that failed.
     pub fn is_gate(&self) -> bool {
-        matches!(self, Self::GoldenGate { .. } | Self::CropOfFrozen { .. }) || self.is_dataset_gate()
+        let is_own =
+            matches!(self, Self::GoldenGate { .. } | Self::GoldenEdited { .. } | Self::CropOfFrozen { .. });
+        is_own || self.is_dataset_gate()
     }
 
     fn is_dataset_gate(&self) -> bool {
@@ -200,6 +221,10 @@ impl LoopError {
     pub(crate) fn io(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::Io { path: path.to_owned(), source }
     }
+}
+
+fn named(changes: &GoldenChanges) -> String {
+    if changes.is_empty() { String::new() } else { format!(", {changes}") }
 }
 
 fn hint(nearest: Option<&str>) -> String {

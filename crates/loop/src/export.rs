@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use labelloop_core::{AnnotationSet, CaptureId, Extra, LabelledBox, SampleId, SampleRecord, SliceKind};
-use labelloop_dataset::Dataset;
+use labelloop_core::{
+    AnnotationSet, CaptureId, Extra, GroupKey, LabelledBox, SampleId, SampleRecord, SliceKind,
+};
+use labelloop_dataset::{Dataset, Sample};
 use labelloop_formats::{Format, MediaMode, Warning, coco, cvat, fiftyone, kitti, label_studio, voc, yolo};
 use labelloop_train::GridDetector;
 use rayon::prelude::*;
@@ -61,6 +63,10 @@ pub struct BatchExport {
 /// | Label Studio | `tasks.json`, tasks without annotations | in it, as predictions |
 /// | YOLO, VOC, KITTI, FiftyOne | a folder of the format's name | in it, as labels: these formats know nothing else |
 ///
+/// Golden pictures of the batch ([`Project::honeypots`]) go out in the same way, mixed in: without their reference labels,
+/// with proposals of the same model, and in an order that does not tell them from the others. What a source said of its
+/// pictures beyond name and size (groups, numbers, fields of its own) is left out then.
+///
 /// Proposals are detections from the score on at which the model's F1 on val is best. They are kept beside the batch as
 /// `proposals.json`, so that what comes back as it went out is known for what it is.
 ///
@@ -74,14 +80,12 @@ pub fn export_batch(
     folder: &Path,
     options: &BatchOptions,
 ) -> Result<BatchExport> {
-    let samples: Vec<_> = dataset
-        .samples()
-        .values()
-        .filter(|s| s.batch == Some(iteration) && s.kind == SliceKind::Image)
-        .map(labelloop_dataset::Sample::to_record)
-        .collect();
+    let handed_out = project.handed_out(dataset, iteration)?;
+    let is_mixed = !project.honeypot_captures(dataset, iteration)?.is_empty();
+    let pictures = handed_out.iter().filter(|s| s.kind == SliceKind::Image);
+    let samples = pictures.map(|s| if is_mixed { blind(s) } else { s.to_record() }).collect();
     let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
-    let proposals = proposals(project, dataset, iteration, &set.samples)?;
+    let proposals = proposals(project, dataset, iteration, &set.samples, is_mixed)?;
     std::fs::create_dir_all(folder).map_err(LoopError::io(folder))?;
     place_media(project, &set, folder, options.media)?;
     let (labels, warnings) = write_labels(&set, &proposals, folder, options)?;
@@ -93,12 +97,20 @@ pub fn export_batch(
     for (name, text) in configs {
         files::write_atomically(&folder.join(name), text.as_bytes())?;
     }
-    files::write_json(&folder.join("captures.json"), &captures(dataset, iteration))?;
+    files::write_json(&folder.join("captures.json"), &captures(&handed_out))?;
     let n_pictures = set.samples.len();
     let places = serde_json::json!({ "media_root": project.config.project.media, "n_pictures": n_pictures });
     files::write_json(&folder.join("README.json"), &places)?;
     let n_proposals = proposals.values().map(Vec::len).sum();
     Ok(BatchExport { n_pictures, n_proposals, labels, warnings })
+}
+
+/// A picture by what its file says and nothing else. Groups and fields of the source are left out: golden groups are never
+/// those of the pool, and a source may have fields such as `split`.
+fn blind(sample: &Sample) -> SampleRecord {
+    let record = sample.to_record();
+    let group = GroupKey::from(&record.capture);
+    SampleRecord { group, extra: Extra::new(), ..record }
 }
 
 fn write_labels(
@@ -158,12 +170,14 @@ fn with_proposals(set: &AnnotationSet, proposals: &Detections, is_empty_listed: 
 }
 
 /// What the model of the last iteration finds on the batch: as the dataset has it, else by the built-in detector's weights.
-/// A picture that cannot be read has no proposals.
+/// A picture that cannot be read has no proposals. Where golden pictures are mixed in, what the dataset has is taken only
+/// if it has something to say on every picture: those without would stand out.
 fn proposals(
     project: &Project,
     dataset: &Dataset,
     iteration: u32,
     samples: &[SampleRecord],
+    is_mixed: bool,
 ) -> Result<Detections> {
     let Some(last) = iteration.checked_sub(1) else { return Ok(Detections::new()) };
     let field = format!("predictions@{last}");
@@ -174,6 +188,9 @@ fn proposals(
                 found.insert(record.id.clone(), known.to_vec());
             }
         }
+    }
+    if is_mixed && found.len() < samples.len() {
+        found.clear();
     }
     let weights = project.layout.weights(last);
     if found.is_empty() && weights.exists() {
@@ -229,10 +246,10 @@ fn link(source: &Path, target: &Path) -> std::io::Result<()> {
     std::fs::hard_link(source, target)
 }
 
-/// The slices of each picked capture: what belongs together on a labeller's screen.
-fn captures(dataset: &Dataset, iteration: u32) -> BTreeMap<&CaptureId, Vec<serde_json::Value>> {
+/// The slices of each capture: what belongs together on a labeller's screen.
+fn captures<'s>(handed_out: &[&'s Sample]) -> BTreeMap<&'s CaptureId, Vec<serde_json::Value>> {
     let mut captures: BTreeMap<&CaptureId, Vec<serde_json::Value>> = BTreeMap::new();
-    for sample in dataset.samples().values().filter(|s| s.batch == Some(iteration)) {
+    for sample in handed_out {
         let slice = serde_json::json!({
             "id": sample.id,
             "slice": sample.slice,

@@ -60,12 +60,32 @@ pub struct CameBack {
     pub report: BatchReport,
     /// Pictures that this file answers for.
     pub n_taken: usize,
+    /// Golden pictures among them: their labels go to the golden round of the iteration and never into the dataset.
+    pub n_golden: usize,
     /// Pictures that came back with the model's proposals as they went out, in order; they are pending.
     pub untouched: Vec<SampleId>,
     /// Pictures answered for by annotator.
     pub annotators: BTreeMap<String, usize>,
     /// Whether the dataset knew all of it already; nothing was written then.
     pub is_known: bool,
+}
+
+impl CameBack {
+    fn of(answers: &BTreeMap<SampleId, Answer>, untouched: BTreeSet<SampleId>) -> Self {
+        let mut came = Self {
+            report: BatchReport::default(),
+            n_taken: 0,
+            n_golden: 0,
+            untouched: untouched.into_iter().collect(),
+            annotators: BTreeMap::new(),
+            is_known: false,
+        };
+        for answer in answers.values().filter(|a| a.boxes.is_some()) {
+            came.n_taken += 1;
+            *came.annotators.entry(answer.by.annotator.clone().unwrap_or_default()).or_default() += 1;
+        }
+        came
+    }
 }
 
 impl Project {
@@ -103,6 +123,9 @@ impl Project {
     /// back empty are pending as well; and where a format cannot say "nobody looked" (YOLO, VOC, KITTI, CVAT), so is a
     /// whole file without a box.
     ///
+    /// Answers for golden pictures that the batch showed are taken apart: they go to the golden round of the iteration with
+    /// the names of those who drew them, never among the dataset's labels.
+    ///
     /// # Errors
     /// A file that cannot be read, [`LoopError::UnknownClass`], [`LoopError::SeveralAnnotators`], a batch that was never
     /// begun, samples that do not belong to it, I/O. Nothing has changed then.
@@ -116,34 +139,34 @@ impl Project {
         let proposals = self.proposals(number)?;
         let mut writer = self.dir().writer()?;
         let before = self.dataset()?;
-        let answers = answers(&before, number, path, &set, options)?;
+        let out: BTreeSet<&SampleId> = self.handed_out(&before, number)?.into_iter().map(|s| &s.id).collect();
+        let mut answers = answers(&before, &out, path, &set, options)?;
         let untouched = if options.accept_untouched {
             BTreeSet::new()
         } else {
             untouched(&answers, &proposals, options.format)
         };
         let mut dataset = before.clone();
-        let labels = answers
-            .iter()
-            .map(|(id, a)| (id.clone(), if untouched.contains(id) { None } else { a.boxes.clone() }))
-            .collect();
-        let report = dataset.finish_batch(number, labels, HUMAN_LABELS, &options.annotator)?;
-        let mut came = CameBack {
-            report,
-            n_taken: 0,
-            untouched: untouched.iter().cloned().collect(),
-            annotators: BTreeMap::new(),
-            is_known: false,
-        };
-        for (id, answer) in answers.iter().filter(|(id, a)| a.boxes.is_some() && !untouched.contains(*id)) {
-            dataset.set_labelled_by(HUMAN_LABELS, id, &answer.by)?;
-            came.n_taken += 1;
-            *came.annotators.entry(answer.by.annotator.clone().unwrap_or_default()).or_default() += 1;
+        for (_, answer) in answers.iter_mut().filter(|(id, _)| untouched.contains(*id)) {
+            answer.boxes = None;
         }
-        came.is_known = dataset == before;
-        if !came.is_known {
+        let mut came = CameBack::of(&answers, untouched);
+        let golden = self.take_golden(&before, number, &mut answers)?;
+        let labels = answers.iter().map(|(id, a)| (id.clone(), a.boxes.clone())).collect();
+        came.report = dataset.finish_batch(number, labels, HUMAN_LABELS, &options.annotator)?;
+        for (id, answer) in answers.iter().filter(|(_, a)| a.boxes.is_some()) {
+            dataset.set_labelled_by(HUMAN_LABELS, id, &answer.by)?;
+        }
+        let golden: BTreeMap<_, _> =
+            golden.into_iter().filter_map(|(id, a)| Some((id, a.named()?))).collect();
+        came.n_golden = golden.len();
+        // Before the dataset, so that a run killed between the two takes the same file again and lacks nothing.
+        let is_golden_new = self.add_golden(number, golden)?;
+        let is_new = dataset != before;
+        if is_new {
             writer.commit(&dataset, &format!("iteration-{number:04}/import"))?;
         }
+        came.is_known = !is_new && !is_golden_new;
         Ok((came, warnings))
     }
 
@@ -159,16 +182,23 @@ struct Answer {
     by: LabelledBy,
 }
 
+impl Answer {
+    /// Boxes and who drew them; none where nobody did.
+    fn named(self) -> Option<(Vec<LabelledBox>, String)> {
+        Some((self.boxes?, self.by.annotator.unwrap_or_default()))
+    }
+}
+
 /// A tool names pictures by their files and may list the classes in an order of its own: samples are matched by media
 /// file, else by id, else by the end of the file name, and classes by name.
 fn answers(
     dataset: &Dataset,
-    number: u32,
+    out: &BTreeSet<&SampleId>,
     path: &Path,
     set: &AnnotationSet,
     options: &LabelsBack,
 ) -> Result<BTreeMap<SampleId, Answer>> {
-    let names = Names::of(dataset, number);
+    let names = Names::of(dataset, out);
     let mut answers = BTreeMap::new();
     for record in &set.samples {
         let id = names.find(record);
@@ -212,15 +242,15 @@ fn who(path: &Path, id: &SampleId, record: &SampleRecord, options: &LabelsBack) 
 struct Names<'d> {
     dataset: &'d Dataset,
     by_file: BTreeMap<&'d str, &'d SampleId>,
-    /// Of the batch alone, by file name without folders and ending; `None` where several share it.
+    /// Of what was handed out alone, by file name without folders and ending; `None` where several share it.
     by_stem: BTreeMap<&'d str, Option<&'d SampleId>>,
 }
 
 impl<'d> Names<'d> {
-    fn of(dataset: &'d Dataset, number: u32) -> Self {
+    fn of(dataset: &'d Dataset, out: &BTreeSet<&SampleId>) -> Self {
         let by_file = dataset.samples().values().map(|s| (s.file_name.as_str(), &s.id)).collect();
         let mut by_stem: BTreeMap<&str, Option<&SampleId>> = BTreeMap::new();
-        for sample in dataset.samples().values().filter(|s| s.batch == Some(number)) {
+        for sample in dataset.samples().values().filter(|s| out.contains(&s.id)) {
             by_stem.entry(stem(&sample.file_name)).and_modify(|id| *id = None).or_insert(Some(&sample.id));
         }
         Self { dataset, by_file, by_stem }

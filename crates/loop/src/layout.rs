@@ -69,6 +69,11 @@ impl Layout {
         self.root.join("metrics/golden_qa_history.json")
     }
 
+    /// Versions of the golden set.
+    pub fn golden_versions(&self) -> PathBuf {
+        self.root.join("metrics/golden_versions.json")
+    }
+
     /// Folder of all iterations.
     pub fn iterations(&self) -> PathBuf {
         self.root.join("iterations")
@@ -87,6 +92,11 @@ impl Layout {
     /// The batch as people get it.
     pub fn batch_export(&self, iteration: u32) -> PathBuf {
         self.iteration(iteration).join("batch_export")
+    }
+
+    /// Golden pictures that the batch shows; not part of what is handed out.
+    pub fn honeypots(&self, iteration: u32) -> PathBuf {
+        self.iteration(iteration).join("honeypots.json")
     }
 
     /// Golden labels of this round.

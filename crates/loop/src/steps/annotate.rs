@@ -30,15 +30,14 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
 /// People's labels are in when no sample of the batch is waiting; pending ones stay out of training.
 fn await_people(context: &Context<'_>) -> Result<Outcome> {
     let dataset = context.project.dataset()?;
-    let waiting: Vec<&Sample> =
-        batch(&dataset, context.iteration).filter(|s| s.status == Status::Selected).collect();
-    if waiting.is_empty() {
+    if batch(&dataset, context.iteration).all(|s| s.status != Status::Selected) {
         tell(context, &dataset);
         return Ok(Outcome::Next);
     }
     let folder = context.project.layout.batch_export(context.iteration);
     export_batch(context.project, &dataset, context.iteration, &folder, &BatchOptions::default())?;
-    context.observer.event(&Event::AwaitingReview { folder, n_samples: waiting.len() });
+    let n_samples = context.project.waiting(context.iteration)?.len();
+    context.observer.event(&Event::AwaitingReview { folder, n_samples });
     Ok(Outcome::AwaitLabels)
 }
 

@@ -15,6 +15,7 @@ use labelloop_train::{CloudDetectorParams, CloudScan, TrainError};
 use rayon::prelude::*;
 
 use super::Context;
+use super::golden::where_there_is_a_field;
 use crate::clouds::{CloudEvaluation, CloudFailure, CloudPredictions};
 use crate::event::Event;
 use crate::project::Project;
@@ -81,10 +82,10 @@ pub(super) fn tag(d: &mut Dataset, evaluation: &CloudEvaluation) -> Result<()> {
 }
 
 /// Reference cuboids of a split's clouds, those that nobody labelled left out.
-pub(super) fn reference(dataset: &Dataset, split: Split) -> Result<BTreeMap<SampleId, Vec<LabelledCuboid>>> {
+pub(crate) fn reference(dataset: &Dataset, split: Split) -> Result<BTreeMap<SampleId, Vec<LabelledCuboid>>> {
     let mut found = BTreeMap::new();
     for sample in clouds_of(dataset, split) {
-        if let Some(cuboids) = dataset.cuboids(GROUND_TRUTH, &sample.id)? {
+        if let Some(cuboids) = where_there_is_a_field(dataset.cuboids(GROUND_TRUTH, &sample.id))? {
             found.insert(sample.id.clone(), cuboids.to_vec());
         }
     }

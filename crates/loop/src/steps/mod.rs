@@ -18,6 +18,8 @@ mod track;
 mod train;
 
 pub use analyse::HardExample;
+pub(crate) use clouds::reference as scan_reference;
+pub(crate) use golden::{FIRST_VERSION, golden_history, images, labelled_reference, scans};
 pub use golden::{GoldenLabels, GoldenScans};
 pub use prompts::{Prompt, PromptChange, PromptChanges, PromptDescription, PromptTrait, PromptVersion};
 pub use qa::{QaOverride, QaRecord};

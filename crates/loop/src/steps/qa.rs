@@ -1,13 +1,18 @@
+use std::collections::BTreeSet;
+
 use labelloop_core::{LabelledCuboid, SampleId, SliceKind, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS};
 use labelloop_qa::{
-    AgreementParams, CuboidGoldenParams, GoldenReport, HistoryEntry, MapCeiling, Verdict, golden_check,
-    golden_check_cuboids, noise_ceiling,
+    AgreementParams, CuboidGoldenParams, GoldenImage, GoldenReport, HistoryEntry, MapCeiling, Verdict,
+    earlier_rounds, golden_check, golden_check_cuboids, label_digest, noise_ceiling,
 };
 use serde::{Deserialize, Serialize};
 
 use super::annotate::{simulate, simulate_cuboids};
-use super::golden::{GOLDEN_VERSION, GoldenLabels, GoldenScans, golden_history, images, reference_of, scans};
+use super::golden::{
+    FIRST_VERSION, GoldenLabels, GoldenScans, golden_history, images, labelled_reference, scans,
+    whole_reference,
+};
 use super::{Context, Outcome, calibration, clouds};
 use crate::annotate::{ErrorRates, label_picture, label_scan};
 use crate::config::OnFail;
@@ -40,6 +45,12 @@ pub struct QaRecord {
     /// Iterations whose rounds, labelled by people, served as calibration; none where rounds are simulated.
     #[serde(default)]
     pub calibrated_by: Vec<u32>,
+    /// Version of the golden set; absent in records from before versions were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden_version: Option<String>,
+    /// Golden pictures that people were shown, where they were mixed into the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_shown: Option<usize>,
 }
 
 /// A reason to train in spite of FAIL, kept beside the report.
@@ -55,27 +66,81 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
     let project = context.project;
     let dataset = project.dataset()?;
     super::label_checks::tell(context, &dataset)?;
-    let Some(round) = current_round(context, &dataset)? else {
-        let record = QaRecord { iteration: context.iteration, ..QaRecord::default() };
-        files::write_json(&project.layout.qa(context.iteration), &record)?;
-        let summary = "no golden labels came back in this round: drift cannot be seen".to_owned();
-        context.observer.event(&Event::Golden { verdict: "INCONCLUSIVE".to_owned(), p: None, summary });
-        return Ok(Outcome::Next);
+    let golden = Golden::of(context, &dataset)?;
+    let Some(round) = current_round(context, &dataset, &golden)? else {
+        return nothing_came_back(context, &golden);
     };
     let scans = current_scans(context, &dataset)?;
-    let checked = check(context, &dataset, &round, &scans)?;
+    let checked = check(context, &dataset, &golden, &round, &scans)?;
     tell(context, &checked);
     if !checked.is_failed() {
-        return accept(context, &dataset, &round, checked, None, None);
+        return accept(context, &dataset, &golden, &round, checked, None, None);
     }
     if let Some(reason) = override_reason(context)? {
-        return accept(context, &dataset, &round, checked, None, Some(reason));
+        return accept(context, &dataset, &golden, &round, checked, None, Some(reason));
     }
     match project.config.qa.on_fail {
-        OnFail::Stop => refuse(context, checked),
-        OnFail::Relabel if project.config.active_learning.require_human_review => refuse(context, checked),
-        OnFail::Relabel => relabel(context, &dataset, &checked),
+        OnFail::Stop => refuse(context, &golden, checked),
+        OnFail::Relabel if project.config.active_learning.require_human_review => {
+            refuse(context, &golden, checked)
+        }
+        OnFail::Relabel => relabel(context, &dataset, &golden, &checked),
     }
+}
+
+/// The golden set as this round has it.
+struct Golden {
+    /// The version in force; none where no golden sample has reference labels.
+    version: Option<String>,
+    /// The golden pictures that were mixed into the batch; none where its golden labels come beside it.
+    shown: Option<BTreeSet<SampleId>>,
+    /// Reference labels of all golden pictures.
+    reference: GoldenLabels,
+}
+
+impl Golden {
+    fn of(context: &Context<'_>, dataset: &Dataset) -> Result<Self> {
+        let project = context.project;
+        let version = project.golden_version(dataset, context.iteration)?.map(|v| v.version);
+        let honeypots = project.honeypots(context.iteration)?;
+        let shown = honeypots.map(|h| h.picks.into_iter().map(|p| p.id).collect());
+        Ok(Self { version, shown, reference: labelled_reference(project, dataset)? })
+    }
+
+    /// Whether a golden picture is looked at in this round by the simulated annotator.
+    fn is_shown(&self, id: &SampleId) -> bool {
+        self.shown.as_ref().is_none_or(|shown| shown.contains(id))
+    }
+
+    /// What a record says of the golden set.
+    fn record(&self, iteration: u32) -> QaRecord {
+        QaRecord {
+            iteration,
+            golden_version: self.version.clone(),
+            n_shown: self.shown.as_ref().map(BTreeSet::len),
+            ..QaRecord::default()
+        }
+    }
+
+    /// The part of a list of pictures' labels that this round answers for.
+    fn part(labels: &GoldenLabels, round: &GoldenLabels) -> GoldenLabels {
+        let answered = labels.iter().filter(|(id, _)| round.contains_key(*id));
+        answered.map(|(id, boxes)| (id.clone(), boxes.clone())).collect()
+    }
+}
+
+fn nothing_came_back(context: &Context<'_>, golden: &Golden) -> Result<Outcome> {
+    let record = golden.record(context.iteration);
+    files::write_json(&context.project.layout.qa(context.iteration), &record)?;
+    let summary = match &golden.shown {
+        Some(shown) => format!(
+            "none of the {} golden pictures in the batch came back labelled: drift cannot be seen",
+            shown.len()
+        ),
+        None => "no golden labels came back in this round: drift cannot be seen".to_owned(),
+    };
+    context.observer.event(&Event::Golden { verdict: "INCONCLUSIVE".to_owned(), p: None, summary });
+    Ok(Outcome::Next)
 }
 
 /// A round's report and the iterations that calibrated it.
@@ -83,6 +148,8 @@ struct Checked {
     report: GoldenReport,
     scans: Option<GoldenReport>,
     calibrated_by: Vec<u32>,
+    /// The round as the history keeps it.
+    entry: HistoryEntry,
 }
 
 impl Checked {
@@ -102,25 +169,24 @@ impl Checked {
     }
 }
 
-fn refuse(context: &Context<'_>, checked: Checked) -> Result<Outcome> {
+fn refuse(context: &Context<'_>, golden: &Golden, checked: Checked) -> Result<Outcome> {
     let error = LoopError::GoldenGate {
         iteration: context.iteration,
         verdict: checked.decisive().verdict.to_string(),
         reason: headline(checked.decisive()),
     };
     let record = QaRecord {
-        iteration: context.iteration,
         report: Some(checked.report),
         scans: checked.scans,
         calibrated_by: checked.calibrated_by,
-        ..QaRecord::default()
+        ..golden.record(context.iteration)
     };
     files::write_json(&context.project.layout.qa(context.iteration), &record)?;
     Err(error)
 }
 
 /// The batch goes back to a corrected team: same pictures, base error rates, golden set labelled again as well.
-fn relabel(context: &Context<'_>, dataset: &Dataset, refused: &Checked) -> Result<Outcome> {
+fn relabel(context: &Context<'_>, dataset: &Dataset, golden: &Golden, refused: &Checked) -> Result<Outcome> {
     let refused = refused.decisive().clone();
     let project = context.project;
     let rates = project.config.annotator.clone().unwrap_or_default().rates;
@@ -132,27 +198,28 @@ fn relabel(context: &Context<'_>, dataset: &Dataset, refused: &Checked) -> Resul
         Ok(())
     })?;
     context.observer.event(&Event::Relabelled { reason: headline(&refused) });
-    let round = simulated_round(context, dataset, rates, &format!("{}/again", context.iteration))?;
+    let round = simulated_round(context, dataset, golden, rates, &format!("{}/again", context.iteration));
     let scans = simulated_scans(context, dataset, rates, &format!("{}/again", context.iteration))?;
-    let checked = check(context, dataset, &round, &scans)?;
+    let checked = check(context, dataset, golden, &round, &scans)?;
     tell(context, &checked);
     if checked.is_failed() {
-        return refuse(context, checked);
+        return refuse(context, golden, checked);
     }
-    accept(context, dataset, &round, checked, Some(refused), None)
+    accept(context, dataset, golden, &round, checked, Some(refused), None)
 }
 
 fn accept(
     context: &Context<'_>,
     dataset: &Dataset,
+    golden: &Golden,
     round: &GoldenLabels,
     checked: Checked,
     refused: Option<GoldenReport>,
     override_reason: Option<String>,
 ) -> Result<Outcome> {
-    let Checked { report, scans, calibrated_by } = checked;
+    let Checked { report, scans, calibrated_by, entry } = checked;
     let layout = &context.project.layout;
-    let reference = reference_of(context, dataset)?;
+    let reference = Golden::part(&golden.reference, round);
     let params = AgreementParams {
         iou_threshold: context.project.config.evaluation.iou,
         ..AgreementParams::default()
@@ -160,11 +227,10 @@ fn accept(
     let ceiling =
         noise_ceiling(&images(dataset, &reference), &images(dataset, round), dataset.schema(), &params)?;
     let path = layout.golden_history();
-    let mut history = golden_history(context)?;
-    history.upsert(HistoryEntry::of(u64::from(context.iteration), GOLDEN_VERSION, &report))?;
+    let mut history = golden_history(context.project)?;
+    history.upsert(entry)?;
     files::write_json(&path, &history)?;
     let record = QaRecord {
-        iteration: context.iteration,
         report: Some(report),
         scans,
         refused,
@@ -173,40 +239,68 @@ fn accept(
         map50_ceiling: ceiling.map50,
         override_reason,
         calibrated_by,
+        ..golden.record(context.iteration)
     };
     files::write_json(&layout.qa(context.iteration), &record)?;
     Ok(Outcome::Next)
 }
 
+/// Compares the pictures that came back with their part of the reference and with their earlier labellings. Pictures that
+/// cannot be compared, and pictures that were shown and did not come back, are named in the report.
 fn check(
     context: &Context<'_>,
     dataset: &Dataset,
+    golden: &Golden,
     round: &GoldenLabels,
     scan_round: &GoldenScans,
 ) -> Result<Checked> {
     let project = context.project;
-    let reference = reference_of(context, dataset)?;
-    let n_rounds = project.config.qa.calibration_rounds;
-    let (calibrated_by, calibration) = if project.config.active_learning.require_human_review {
-        calibration::peoples_rounds(context, dataset, &reference)?.into_iter().unzip()
-    } else {
-        let rates = project.config.annotator.clone().unwrap_or_default().rates;
-        let simulated = (0..n_rounds)
-            .map(|k| simulated_round(context, dataset, rates, &format!("calibration/{k}")))
-            .collect::<Result<Vec<_>>>()?;
-        (Vec::new(), simulated)
+    let n_rounds = project.config.qa.calibration_rounds as usize;
+    let earlier = earlier(context, dataset, golden)?;
+    // Beside the batch the golden set is labelled as a whole: a picture that is missing then is an error.
+    let reference = match golden.shown {
+        Some(_) => Golden::part(&golden.reference, round),
+        None => whole_reference(project, dataset)?,
     };
-    let calibration: Vec<Vec<_>> = calibration.iter().map(|r| images(dataset, r)).collect();
+    let (reference, current) = (images(dataset, &reference), images(dataset, round));
+    let rounds: Vec<Vec<_>> = earlier.iter().map(|(_, r)| images(dataset, r)).collect();
+    let calibration = earlier_rounds(&current, &rounds, n_rounds);
+    let is_compared = |i: &GoldenImage<'_>| !calibration.is_left_out(i.id);
     let mut params = project.config.qa.golden.clone();
     params.seed = context.seed("golden");
-    let report = golden_check(
-        &images(dataset, &reference),
-        &calibration,
-        &images(dataset, round),
-        dataset.schema(),
-        &params,
-    )?;
-    Ok(Checked { report, scans: check_scans(context, dataset, scan_round)?, calibrated_by })
+    let [reference, current]: [Vec<_>; 2] =
+        [reference, current].map(|round| round.into_iter().filter(is_compared).collect());
+    let mut report = golden_check(&reference, &calibration.rounds, &current, dataset.schema(), &params)?;
+    report.note_left_out(&calibration.left_out);
+    if let Some(shown) = &golden.shown {
+        let unanswered: Vec<SampleId> = shown.iter().filter(|id| !round.contains_key(*id)).cloned().collect();
+        report.note_unanswered(shown.len(), &unanswered);
+    }
+    let calibrated_by = if project.config.active_learning.require_human_review {
+        calibration::used(&earlier, calibration.rounds.len(), &current.iter().map(|i| i.id).collect())
+    } else {
+        Vec::new()
+    };
+    let version = golden.version.as_deref().unwrap_or(FIRST_VERSION);
+    let entry = HistoryEntry::of(u64::from(context.iteration), version, &report).of_part(
+        label_digest(&images(dataset, round)),
+        label_digest(&images(dataset, &golden.reference)),
+        golden.reference.len(),
+    );
+    let scans = check_scans(context, dataset, scan_round)?;
+    Ok(Checked { report, scans, calibrated_by, entry })
+}
+
+/// Good labellings of golden pictures from before, the oldest first: people's, or simulated ones where nobody labels.
+fn earlier(context: &Context<'_>, dataset: &Dataset, golden: &Golden) -> Result<Vec<(u32, GoldenLabels)>> {
+    let project = context.project;
+    if project.config.active_learning.require_human_review {
+        return calibration::peoples_rounds(context, dataset, &project.golden_versions()?);
+    }
+    let rates = project.config.annotator.clone().unwrap_or_default().rates;
+    let simulated =
+        |k: u32| (k, simulated_round(context, dataset, golden, rates, &format!("calibration/{k}")));
+    Ok((0..project.config.qa.calibration_rounds).map(simulated).collect())
 }
 
 /// The golden point clouds of this round beside their reference; nothing where there are none. People's earlier rounds of
@@ -220,7 +314,7 @@ fn check_scans(
         return Ok(None);
     }
     let project = context.project;
-    let reference = clouds::reference(dataset, Split::Golden)?;
+    let reference = shown_scans(context, dataset)?;
     let calibration = if project.config.active_learning.require_human_review {
         Vec::new()
     } else {
@@ -251,6 +345,17 @@ fn current_scans(context: &Context<'_>, dataset: &Dataset) -> Result<GoldenScans
     Ok(round)
 }
 
+/// Golden clouds whose reference this round is compared with: where golden pictures are mixed into the batch, the clouds of
+/// their captures.
+fn shown_scans(context: &Context<'_>, dataset: &Dataset) -> Result<GoldenScans> {
+    let mut reference = clouds::reference(dataset, Split::Golden)?;
+    let captures = context.project.honeypot_captures(dataset, context.iteration)?;
+    if !captures.is_empty() && !context.project.config.active_learning.require_human_review {
+        reference.retain(|id, _| dataset.samples().get(id).is_some_and(|s| captures.contains(&s.capture)));
+    }
+    Ok(reference)
+}
+
 fn simulated_scans(
     context: &Context<'_>,
     dataset: &Dataset,
@@ -259,23 +364,23 @@ fn simulated_scans(
 ) -> Result<GoldenScans> {
     let seed = context.project.seed().stream("golden scans").stream(name);
     let n_classes = dataset.schema().n_classes();
-    let reference = clouds::reference(dataset, Split::Golden)?;
     let label = |(id, truth): (SampleId, Vec<LabelledCuboid>)| {
         let drawn = label_scan(&id, &truth, n_classes, rates, seed);
         (id, drawn)
     };
-    Ok(reference.into_iter().map(label).collect())
+    Ok(shown_scans(context, dataset)?.into_iter().map(label).collect())
 }
 
-/// The round that people labelled, or that the simulated annotator labels with the rates now in force.
-fn current_round(context: &Context<'_>, dataset: &Dataset) -> Result<Option<GoldenLabels>> {
+/// The round that people labelled, or that the simulated annotator labels with the rates now in force; none where nothing
+/// came back.
+fn current_round(context: &Context<'_>, dataset: &Dataset, golden: &Golden) -> Result<Option<GoldenLabels>> {
     let project = context.project;
     let path = project.layout.golden_round(context.iteration);
     if project.config.active_learning.require_human_review {
         return if path.exists() { files::read_json(&path).map(Some) } else { Ok(None) };
     }
     let rates = project.config.annotator.clone().unwrap_or_default().rates_at(context.iteration);
-    let round = simulated_round(context, dataset, rates, &context.iteration.to_string())?;
+    let round = simulated_round(context, dataset, golden, rates, &context.iteration.to_string());
     files::write_json(&path, &round)?;
     Ok(Some(round))
 }
@@ -283,20 +388,19 @@ fn current_round(context: &Context<'_>, dataset: &Dataset) -> Result<Option<Gold
 fn simulated_round(
     context: &Context<'_>,
     dataset: &Dataset,
+    golden: &Golden,
     rates: ErrorRates,
     name: &str,
-) -> Result<GoldenLabels> {
+) -> GoldenLabels {
     let seed = context.project.seed().stream("golden round").stream(name);
     let n_classes = dataset.schema().n_classes();
-    let reference = reference_of(context, dataset)?;
-    Ok(reference
-        .into_iter()
+    let shown = golden.reference.iter().filter(|(id, _)| golden.is_shown(id));
+    shown
         .filter_map(|(id, truth)| {
-            let size = dataset.samples().get(&id)?.size?;
-            let drawn = label_picture(&id, &truth, size, n_classes, rates, seed);
-            Some((id, drawn))
+            let size = dataset.samples().get(id)?.size?;
+            Some((id.clone(), label_picture(id, truth, size, n_classes, rates, seed)))
         })
-        .collect())
+        .collect()
 }
 
 fn override_reason(context: &Context<'_>) -> Result<Option<String>> {

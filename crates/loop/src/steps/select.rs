@@ -36,6 +36,10 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
         }
         Ok(())
     })?;
+    let dataset = project.dataset()?;
+    if let Some(version) = project.golden_version(&dataset, context.iteration)? {
+        project.choose_honeypots(&dataset, context.iteration, &version)?;
+    }
     context.observer.event(&Event::Selected {
         n_picks: picks.len(),
         n_remaining: candidates_of(context, &dataset)?.len(),
