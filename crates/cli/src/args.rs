@@ -5,7 +5,12 @@ mod embed;
 mod history;
 mod layout;
 mod people;
+mod qa_chart;
+mod qa_check;
 mod qa_neighbours;
+mod qa_people;
+mod qa_plan;
+mod qa_version;
 mod split;
 mod zcore;
 
@@ -18,7 +23,12 @@ pub(crate) use self::embed::{BackendArg, EmbedArgs};
 pub(crate) use self::history::{HistoryArgs, HistoryCommand};
 pub(crate) use self::layout::{ColourKind, LayoutArgs, LayoutMethod};
 pub(crate) use self::people::{ExportArgs, ImportArgs, MediaArg, NoBoxesArg};
+pub(crate) use self::qa_chart::QaChartArgs;
+pub(crate) use self::qa_check::QaCheckArgs;
 pub(crate) use self::qa_neighbours::QaNeighboursArgs;
+pub(crate) use self::qa_people::{QaAgreementArgs, QaScorecardsArgs};
+pub(crate) use self::qa_plan::{PeopleArgs, QaPlanArgs};
+pub(crate) use self::qa_version::QaVersionArgs;
 pub(crate) use self::split::{LeaksArgs, LookArgs, NearArg, SplitArgs};
 pub(crate) use self::zcore::{ZcoreArgs, ZcoreCommand, ZcoreMergeArgs, ZcoreParamsArgs};
 
@@ -425,6 +435,24 @@ pub(crate) enum QaCommand {
     Suspects(QaSuspectsArgs),
     /// Rank the labels that the objects which look like theirs speak against, or list what looks like an object.
     Neighbours(QaNeighboursArgs),
+    /// What each person who labels misses, invents, swaps and draws off, and who is worse than the rest.
+    Scorecards(QaScorecardsArgs),
+    /// How far people agree who labelled the same pictures.
+    Agreement(QaAgreementArgs),
+    /// What is plainly wrong: slivers, duplicates, boxes outside, near-miss names, and what a merge does to the classes.
+    Check(QaCheckArgs),
+    /// How large a golden set has to be: power of the golden check for every drift and size, by simulation.
+    Plan(QaPlanArgs),
+    /// Control charts over the rounds of the golden set: sudden and slow drifts, with a stated false-alarm rate.
+    Chart(QaChartArgs),
+    /// List the versions of the golden set, or make one of reference labels that were corrected.
+    Version(QaVersionArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SuspectsOf {
+    Object,
+    Image,
 }
 
 #[derive(Debug, Args)]
@@ -433,28 +461,35 @@ pub(crate) struct QaSuspectsArgs {
     pub(crate) gt: PathBuf,
     /// COCO results with the detections.
     pub(crate) dt: PathBuf,
+    /// Rank single objects, or whole pictures by ObjectLab's scores.
+    #[arg(long, value_enum, default_value_t = SuspectsOf::Object)]
+    pub(crate) by: SuspectsOf,
     /// The most suspects to list.
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) top: usize,
-    /// Detections below this score are not believed.
+    /// Detections below this score are not believed; of objects.
     #[arg(long, default_value_t = 0.3)]
     pub(crate) min_score: f64,
-    /// IoU from which a label and a detection are about the same object.
+    /// IoU from which a label and a detection are about the same object; of objects.
     #[arg(long, default_value_t = 0.5)]
     pub(crate) iou: f64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct QaGoldenArgs {
-    /// COCO file with the reference labels.
+    /// The reference labels.
     #[arg(long, value_name = "R.json")]
     pub(crate) reference: PathBuf,
-    /// COCO files of earlier rounds that are known to be good.
+    /// Earlier rounds that are known to be good.
     #[arg(long, value_name = "A.json", num_args = 1..)]
     pub(crate) calibration: Vec<PathBuf>,
-    /// COCO file of the round to judge.
+    /// The round to judge.
     #[arg(long, value_name = "C.json")]
     pub(crate) current: PathBuf,
+    /// Format of all of them: coco, cvat, label-studio, fiftyone, yolo, voc, parquet, or kitti (with calibration or
+    /// point clouds its cuboids are compared too).
+    #[arg(long, default_value = "coco", value_name = "FORMAT")]
+    pub(crate) format: String,
     /// Permutations.
     #[arg(long, default_value_t = 999)]
     pub(crate) permutations: usize,

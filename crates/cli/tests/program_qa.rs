@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use labelloop_core::Seed;
@@ -53,13 +53,18 @@ impl Golden {
     }
 
     fn run(&self, calibration: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_labelloop"));
-        command.args(["--json", "qa", "golden", "--reference"]).arg(self.path("reference"));
-        for name in calibration {
-            command.arg("--calibration").arg(self.path(name));
-        }
-        command.arg("--current").arg(self.path("current")).output().unwrap()
+        let calibration: Vec<PathBuf> = calibration.iter().map(|name| self.path(name)).collect();
+        golden(&self.path("reference"), &calibration, &self.path("current"), "coco")
     }
+}
+
+fn golden(reference: &Path, calibration: &[PathBuf], current: &Path, format: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_labelloop"));
+    command.args(["--json", "qa", "golden", "--format", format, "--reference"]).arg(reference);
+    for path in calibration {
+        command.arg("--calibration").arg(path);
+    }
+    command.arg("--current").arg(current).output().unwrap()
 }
 
 fn report(output: &Output) -> Value {
@@ -160,4 +165,97 @@ fn a_file_that_is_not_there_is_named() {
     let golden = Golden::new();
     golden.write("current", &round(9, 1.5).to_string());
     assert!(refusal(&golden.run(&["nowhere"])).contains("nowhere.json"));
+}
+
+/// Tasks of Label Studio with one person's rectangles, in percent of the picture.
+fn tasks(seed: u64, jitter: f64, annotator: &str) -> Value {
+    let noise = Seed::new(seed);
+    let rectangle = |k: u64| {
+        let off = |i: u64| jitter * noise.normal(4 * k + i);
+        let value = json!({
+            "x": 5.0 + 15.0 * (k % 6) as f64 + off(0), "y": 20.0 + off(1), "width": 10.0 + off(2), "height": 12.0 + off(3),
+            "rotation": 0, "rectanglelabels": [if k % 2 == 0 { "car" } else { "van" }],
+        });
+        json!({
+            "id": format!("r{k}"), "type": "rectanglelabels", "from_name": "label", "to_name": "image",
+            "original_width": 640, "original_height": 480, "image_rotation": 0, "value": value,
+        })
+    };
+    let task = |i: u64| {
+        let result: Vec<Value> = (6 * i..6 * i + 6).map(rectangle).collect();
+        json!({
+            "id": i + 1, "data": { "image": format!("g{i:02}.png") },
+            "annotations": [{ "id": i + 1, "completed_by": { "email": annotator }, "result": result }],
+        })
+    };
+    (0..N_IMAGES).map(task).collect()
+}
+
+#[test]
+fn label_studio_says_who_drifted_and_which_task_nobody_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, tasks: &Value| -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, tasks.to_string()).unwrap();
+        path
+    };
+    let reference = write("reference.json", &tasks(0, 0.0, "expert"));
+    let before = [write("a.json", &tasks(1, 0.2, "ann")), write("b.json", &tasks(2, 0.2, "bea"))];
+    // Ann labels the first half as ever, and Bea confuses the classes of the second.
+    let mut now = tasks(3, 0.2, "ann");
+    for task in &mut now.as_array_mut().unwrap()[15..] {
+        task["annotations"][0]["completed_by"]["email"] = json!("bea");
+        for drawn in task["annotations"][0]["result"].as_array_mut().unwrap() {
+            drawn["value"]["rectanglelabels"] = json!(["car"]);
+        }
+    }
+    let output = golden(&reference, &before, &write("now.json", &now), "label-studio");
+    let found = report(&output);
+    assert_eq!((output.status.code(), &found["attribution"]["statistic"]), (Some(3), &json!("wrong_class")));
+    assert_eq!(found["attribution"]["annotators"][0]["name"], "bea", "{found}");
+    now[7]["annotations"] = json!([]);
+    let said = refusal(&golden(&reference, &before, &write("now.json", &now), "label-studio"));
+    assert!(said.contains("lacks 1 of the 30 reference samples, first g07"), "{said}");
+}
+
+/// A KITTI folder with eight cars in each of 40 scans; `shift` is by how many metres they are too far away.
+fn scans(folder: &Path, seed: u64, shake: f64, shift: f64) -> PathBuf {
+    for part in ["label_2", "calib", "velodyne"] {
+        std::fs::create_dir_all(folder.join(part)).unwrap();
+    }
+    std::fs::write(folder.join("classes.txt"), "Car\n").unwrap();
+    let noise = Seed::new(seed);
+    let line = |k: u64| {
+        let off = |i: u64| shake * noise.normal(7 * k + i);
+        let (x, z) = (-14.0 + 4.0 * (k % 8) as f64 + off(0), 20.0 + shift + off(1));
+        let [h, w, l] = [1.5, 1.6, 4.0].map(|side| side + 0.3 * off(side as u64));
+        format!(
+            "Car 0.00 0 0.00 -1 -1 -1 -1 {h:.3} {w:.3} {l:.3} {x:.3} {:.3} {z:.3} {:.3}\n",
+            1.6 + off(5),
+            0.2 * off(6)
+        )
+    };
+    for scan in 0..40 {
+        let name = format!("{scan:06}");
+        let lines: String = (8 * scan..8 * scan + 8).map(line).collect();
+        std::fs::write(folder.join("label_2").join(format!("{name}.txt")), lines).unwrap();
+        std::fs::write(folder.join("velodyne").join(format!("{name}.bin")), [0; 16]).unwrap();
+        let calibration = "P2: 700 0 600 0 0 700 180 0 0 0 1 0\nR0_rect: 1 0 0 0 1 0 0 0 1\nTr_velo_to_cam: 0 -1 0 0 0 0 -1 0 1 0 0 -0.3\n";
+        std::fs::write(folder.join("calib").join(format!("{name}.txt")), calibration).unwrap();
+    }
+    folder.to_owned()
+}
+
+#[test]
+fn cuboids_of_kitti_folders_are_compared_in_the_frame_of_the_sensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let reference = scans(&at("reference"), 0, 0.0, 0.0);
+    let before = [scans(&at("a"), 1, 0.1, 0.0), scans(&at("b"), 2, 0.1, 0.0), scans(&at("c"), 3, 0.1, 0.0)];
+    let quiet = golden(&reference, &before, &scans(&at("quiet"), 4, 0.1, 0.0), "kitti");
+    assert_eq!(quiet.status.code(), Some(0), "{quiet:?}");
+    let output = golden(&reference, &before, &scans(&at("far"), 5, 0.1, 0.3), "kitti");
+    let found = report(&output);
+    assert_eq!((output.status.code(), &found["kind"]), (Some(3), &json!("point_cloud")), "{found}");
+    assert_eq!(found["attribution"]["statistic"], "shift_x", "forward, as the lidar has it: {found}");
 }

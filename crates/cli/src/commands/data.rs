@@ -64,6 +64,9 @@ fn labels_back(
         "batch {number}: labels of {} pictures taken in, {waiting} still waiting ({} annotated, {} verified empty, {} pending)",
         came.n_taken, r.n_annotated, r.n_verified_empty, r.n_pending
     );
+    if 0 < came.n_golden {
+        words += &format!("; {} of them for golden QA", came.n_golden);
+    }
     if came.is_known {
         words += "; nothing new";
     }
@@ -77,7 +80,8 @@ fn labels_back(
         );
     }
     let document = json!({
-        "batch": number, "report": r, "n_waiting": waiting, "n_taken": came.n_taken, "untouched": came.untouched,
+        "batch": number, "report": r, "n_waiting": waiting, "n_taken": came.n_taken,
+        "n_golden": came.n_golden, "untouched": came.untouched,
         "annotators": came.annotators, "is_known": came.is_known, "n_warnings": warnings.len(),
     });
     output.result(&document, &words)?;
@@ -90,7 +94,7 @@ fn say(warnings: &[Warning], output: &Output) {
     }
 }
 
-fn format(text: &str) -> Result<Format, UsageError> {
+pub(super) fn format(text: &str) -> Result<Format, UsageError> {
     text.parse().map_err(|e: labelloop_formats::FormatError| UsageError(e.to_string()))
 }
 

@@ -8,6 +8,7 @@ mod doctor;
 mod duplicates;
 mod embed;
 mod eval;
+mod golden_rounds;
 mod history;
 mod iou3d;
 mod layout;
@@ -15,7 +16,13 @@ mod leaks;
 mod neighbors;
 mod project;
 mod qa;
+mod qa_check;
+mod qa_chart;
+mod qa_golden;
 mod qa_neighbours;
+mod qa_people;
+mod qa_plan;
+mod qa_version;
 mod run;
 mod select;
 mod split;
@@ -49,9 +56,15 @@ pub(crate) fn run(cli: &Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Split(args) => split::split(args, output),
         Command::Leaks(args) => leaks::leaks(args, output),
         Command::Qa(args) => match &args.what {
-            Some(QaCommand::Golden(golden)) => qa::golden(golden, output),
+            Some(QaCommand::Golden(golden)) => qa_golden::golden(golden, output),
             Some(QaCommand::Suspects(suspects)) => qa::suspects(suspects, output),
             Some(QaCommand::Neighbours(neighbours)) => qa_neighbours::neighbours(neighbours, output),
+            Some(QaCommand::Scorecards(cards)) => qa_people::cards(cards, output),
+            Some(QaCommand::Agreement(agreement)) => qa_people::agreement(agreement, output),
+            Some(QaCommand::Check(check)) => qa_check::check(check, output),
+            Some(QaCommand::Plan(plan)) => qa_plan::plan(plan, output),
+            Some(QaCommand::Chart(chart)) => qa_chart::chart(chart, output),
+            Some(QaCommand::Version(version)) => qa_version::version(version, output),
             None => step::qa(&args.project, output),
         },
         Command::Init(args) => project::init(args, output),

@@ -1,35 +1,14 @@
-//! `qa golden` and `qa suspects`.
+//! `qa suspects`
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use labelloop_core::{AnnotationSet, ClassSchema, Seed};
+use labelloop_core::ClassSchema;
 use labelloop_formats::coco;
-use labelloop_qa::{GoldenImage, GoldenParams, ScoredImage, Suspect, SuspicionParams, Verdict, golden_check};
+use labelloop_qa::{ObjectLabParams, ScoredImage, Suspect, SuspicionParams, label_quality};
 use serde_json::{Value, json};
 
-use crate::args::{QaGoldenArgs, QaSuspectsArgs};
-use crate::output::{GATE, Output};
-
-/// Compares a round of golden labels with its reference; status 3 when labelling has drifted.
-pub(super) fn golden(args: &QaGoldenArgs, output: &Output) -> anyhow::Result<ExitCode> {
-    let reference = read(&args.reference, output)?;
-    let round = |path: &PathBuf| in_schema(read(path, output)?, &reference.schema, path);
-    let current = round(&args.current)?;
-    let calibration: Vec<AnnotationSet> =
-        args.calibration.iter().map(round).collect::<anyhow::Result<_>>()?;
-    let rounds: Vec<Vec<GoldenImage<'_>>> = calibration.iter().map(images).collect::<anyhow::Result<_>>()?;
-    let params = GoldenParams {
-        n_permutations: args.permutations,
-        level: args.level,
-        seed: Seed::new(args.seed),
-        ..GoldenParams::default()
-    };
-    let report = golden_check(&images(&reference)?, &rounds, &images(&current)?, &reference.schema, &params)?;
-    output.result(&report, &report.to_string())?;
-    Ok(if report.verdict == Verdict::Fail { ExitCode::from(GATE) } else { ExitCode::SUCCESS })
-}
+use crate::args::{QaSuspectsArgs, SuspectsOf};
+use crate::output::Output;
 
 /// Labels that may be wrong, the most suspicious first.
 pub(super) fn suspects(args: &QaSuspectsArgs, output: &Output) -> anyhow::Result<ExitCode> {
@@ -48,6 +27,9 @@ pub(super) fn suspects(args: &QaSuspectsArgs, output: &Output) -> anyhow::Result
             detections: detections.get(&s.id).map(Vec::as_slice).unwrap_or_default(),
         })
         .collect();
+    if args.by == SuspectsOf::Image {
+        return pictures(args, &images, output);
+    }
     let params =
         SuspicionParams { min_score: args.min_score, match_iou: args.iou, ..SuspicionParams::default() };
     let found = labelloop_qa::suspects(&images, &params)?;
@@ -59,6 +41,24 @@ pub(super) fn suspects(args: &QaSuspectsArgs, output: &Output) -> anyhow::Result
         words.push_str(&line(s, schema));
     }
     output.result(&json!({ "n_suspects": found.len(), "params": params, "suspects": documents }), &words)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Pictures whose labels may be wrong, the worst first.
+fn pictures(args: &QaSuspectsArgs, images: &[ScoredImage<'_>], output: &Output) -> anyhow::Result<ExitCode> {
+    let params = ObjectLabParams::default();
+    let scored = label_quality(images, &params)?;
+    let listed = &scored[..args.top.min(scored.len())];
+    let mut words =
+        format!("{} pictures by how far their labels can be trusted, the worst first", scored.len());
+    for q in listed {
+        words.push_str(&format!(
+            "\n  {:.4} {}: overlooked {:.3}, badly located {:.3}, swapped {:.3}",
+            q.quality, q.image, q.overlooked, q.badly_located, q.swapped
+        ));
+    }
+    let document = json!({ "n_images": scored.len(), "params": params, "images": listed });
+    output.result(&document, &words)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -87,43 +87,4 @@ fn line(s: &Suspect, schema: &ClassSchema) -> String {
         name(s.class),
         s.image,
     )
-}
-
-/// Reads a whole round: a label that the reader left out would count as missed by people.
-pub(super) fn read(path: &Path, output: &Output) -> anyhow::Result<AnnotationSet> {
-    let read = coco::read(path, &coco::ReadOptions::default())?;
-    if let Some(lost) = read.warnings.iter().find(|w| w.kind.may_lose_labels()) {
-        bail!("{lost}; what cannot be read would count as missed");
-    }
-    for warning in &read.warnings {
-        output.say(&format!("warning: {warning}"));
-    }
-    Ok(read.set)
-}
-
-/// Numbers classes as the reference does: files of different tools list the same classes in different orders.
-pub(super) fn in_schema(
-    mut set: AnnotationSet,
-    schema: &ClassSchema,
-    path: &Path,
-) -> anyhow::Result<AnnotationSet> {
-    for sample in &mut set.samples {
-        for b in sample.boxes.iter_mut().flatten() {
-            let name = set.schema.name(b.class).unwrap_or_default();
-            b.class =
-                schema.index(name).with_context(|| format!("{}, image {}", path.display(), sample.id))?;
-        }
-    }
-    set.schema = schema.clone();
-    Ok(set)
-}
-
-pub(super) fn images(set: &AnnotationSet) -> anyhow::Result<Vec<GoldenImage<'_>>> {
-    set.samples
-        .iter()
-        .map(|s| {
-            let size = s.size.with_context(|| format!("picture {}: expected width and height", s.id))?;
-            Ok(GoldenImage { id: &s.id, size, boxes: s.boxes.as_deref().unwrap_or_default() })
-        })
-        .collect()
 }
