@@ -172,8 +172,14 @@ fn entries_that_are_no_rounds_are_passed_over_and_listed() {
     let chart = of([untested, copy, old, entry(3, 0.01, 0.02), calibration, again, copied_part]);
     let reasons: Vec<_> = chart.passed_over.iter().map(|p| (p.iteration, p.reason)).collect();
     use PassReason::{AlreadyCounted, CopyOfReference, NoSpread, NoStatistics};
-    let expected =
-        [(0, NoStatistics), (1, CopyOfReference), (2, NoSpread), (4, AlreadyCounted), (5, AlreadyCounted)];
+    let expected = [
+        (0, NoStatistics),
+        (1, CopyOfReference),
+        (2, NoSpread),
+        (4, AlreadyCounted),
+        (5, AlreadyCounted),
+        (6, CopyOfReference),
+    ];
     assert_eq!(reasons, expected);
     assert_eq!(chart.points.len(), 1);
     for part in ["left out: iteration 2", "check the round again", "false alarm in 20 rounds"] {

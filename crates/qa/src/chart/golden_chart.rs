@@ -26,8 +26,8 @@ use crate::{History, HistoryEntry, QaError, Result, Statistic, StatisticResult, 
 /// [`ChartParams::k`] (half of the shift to detect: Montgomery, Introduction to Statistical Quality Control, section 9.1),
 /// which keeps wobble well within the margins quiet. A CUSUM starts again after its signal.
 ///
-/// **Limits** come from simulated histories of the same recursion in which nothing changes (normal lengths, quasi-Poisson
-/// counts), for the first point's means and spreads: `false_alarm` is the probability of any signal of either chart within
+/// **Limits** come from simulated histories of the same recursion in which nothing changes (normal lengths whose spread was
+/// estimated from as many images, quasi-Poisson counts), for the first point's means and spreads: `false_alarm` is the probability of any signal of either chart within
 /// `n_rounds` rounds. They do not move as rounds are added, and neither do points: a signal once given stays.
 ///
 /// Rounds whose whole scale or place wobbles by more than images explain do signal, since they did change; whether
@@ -203,6 +203,8 @@ impl Watched {
                 margin: row.margin,
                 is_signed: row.statistic.is_signed(),
                 is_count: row.statistic.is_count(),
+                n_deviations: first.totals.n_images.saturating_mul(n_calibration.max(1)).saturating_sub(1)
+                    as f64,
             };
             Some((row.statistic, Statistics { track: Track::new(Baseline { sum: n * mean, n }), null }))
         };

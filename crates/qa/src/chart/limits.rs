@@ -17,12 +17,15 @@ pub(crate) struct Null {
     pub(crate) margin: f64,
     pub(crate) is_signed: bool,
     pub(crate) is_count: bool,
+    /// How many independent deviations the spread of a length was estimated from.
+    pub(crate) n_deviations: f64,
 }
 
 /// How one statistic is drawn, in a unit of its own: standard deviations for lengths, events for counts.
 struct Source {
     margin: f64,
     is_signed: bool,
+    n_deviations: f64,
     /// For counts: of one round, and of all rounds of the baseline together.
     counts: Option<[Poisson; 2]>,
 }
@@ -39,13 +42,22 @@ impl Source {
         Self {
             margin: null.margin / unit,
             is_signed: null.is_signed,
+            n_deviations: null.n_deviations,
             counts: null.is_count.then(|| [Poisson::new(mean), Poisson::new(n_baseline * mean)]),
         }
+    }
+
+    /// What a spread of 1 is taken for, given a standard normal number: the root of a chi-squared number over its degrees of
+    /// freedom, after Wilson and Hilferty (1931). From two images hardly anything is known of it.
+    fn estimated_spread(&self, z: f64) -> f64 {
+        let part = 2.0 / (9.0 * self.n_deviations.max(1.0));
+        (1.0 - part + z * part.sqrt()).max(0.05).powf(1.5)
     }
 
     /// The largest increment and the largest CUSUM of a history of `n_rounds` in which nothing changes.
     fn largest(&self, n_calibration: usize, params: &ChartParams, seed: Seed) -> [f64; 2] {
         let n_baseline = n_calibration.max(1) as f64;
+        let estimated = self.estimated_spread(seed.normal(1 + params.n_rounds as u64));
         let sum = match &self.counts {
             Some([_, baseline]) => baseline.draw(seed, 0),
             None => n_baseline.sqrt() * seed.normal(0),
@@ -62,7 +74,7 @@ impl Source {
                     let mean = if n_calibration == 0 { x } else { (sum + x) / (n + 1.0) };
                     (x, mean.max(1.0).sqrt())
                 }
-                None => (seed.normal(i), 1.0),
+                None => (seed.normal(i), estimated),
             };
             let step = track.step(round, x, sd, self.margin, params.k, true);
             let out = if self.is_signed { step.w.abs() } else { step.w };
@@ -115,11 +127,11 @@ mod tests {
     use super::*;
 
     fn length(margin: f64, is_signed: bool) -> Null {
-        Null { mean: 0.3, sd: 1.0, margin, is_signed, is_count: false }
+        Null { mean: 0.3, sd: 1.0, margin, is_signed, is_count: false, n_deviations: 1e6 }
     }
 
     fn count(mean: f64, sd: f64) -> Null {
-        Null { mean, sd, margin: 1e-9, is_signed: false, is_count: true }
+        Null { mean, sd, margin: 1e-9, is_signed: false, is_count: true, n_deviations: 1e6 }
     }
 
     #[test]
@@ -181,6 +193,17 @@ mod tests {
         let scaled = of(&[Null { mean: 0.02, sd: 0.01 * 2f64.sqrt(), ..count(0.0, 0.0) }]);
         assert!((rare - scaled).abs() < 1e-9);
         assert!(of(&[count(0.0, 0.01)]).is_finite(), "nothing seen so far");
+    }
+
+    #[test]
+    fn spreads_known_from_few_images_widen_the_limits() {
+        let of = |n| {
+            let null = Null { n_deviations: n, ..length(0.1, true) };
+            limits(&[null], 3, &ChartParams::default()).unwrap().shewhart.value
+        };
+        // With 9 degrees of freedom T is the largest of 20 numbers like Student's t with one and the same denominator.
+        assert!(of(1.0) > 2.0 * of(9.0) && of(9.0) > 1.25 * of(1e6), "{} {} {}", of(1.0), of(9.0), of(1e6));
+        assert!(of(300.0) < 1.05 * of(1e6));
     }
 
     #[test]
