@@ -28,12 +28,24 @@ pub(super) fn run(context: &Context<'_>) -> Result<Outcome> {
             let last = records.last();
             let f1 = last.and_then(|r| r.f1).map_or_else(|| "none".to_owned(), |f| format!("{f:.4}"));
             let gain = last.and_then(|r| r.gain).map_or_else(String::new, |g| format!(", {g}"));
-            let reason =
-                format!("F1 {f1}{gain}, target {:.4}, {n_unlabelled} samples unlabelled", params.target_f1);
+            let ceiling = last.and_then(ceiling).unwrap_or_default();
+            let reason = format!(
+                "F1 {f1}{gain}, target {:.4}{ceiling}, {n_unlabelled} samples unlabelled",
+                params.target_f1
+            );
             context.observer.event(&Event::Continue { reason });
             Ok(Outcome::Next)
         }
     }
+}
+
+/// What label noise lets anybody reach.
+fn ceiling(record: &IterationRecord) -> Option<String> {
+    let f1 = record.noise_ceiling?;
+    let map50 = record
+        .map50_ceiling
+        .map_or_else(String::new, |c| format!(" and mAP50 {:.4} to {:.4}", c.unranked, c.ranked));
+    Some(format!(", labels allow F1 {f1:.4}{map50}"))
 }
 
 /// How many iterations in a row an object must be missed to be called recurring.
