@@ -48,7 +48,7 @@ fn golden(dir: &Path) {
             image
         })
         .collect();
-    let missed = |k: u64| of(k / 6) == "eve" && k % 4 == 0;
+    let missed = |k: u64| of(k / 6) == "eve" && k.is_multiple_of(4);
     std::fs::write(dir.join("round.json"), coco(&images, &labels(1, 1.5, missed), &["car", "van"])).unwrap();
 }
 
@@ -90,7 +90,7 @@ fn files_without_names_can_be_people() {
     let dir = tempfile::tempdir().unwrap();
     golden(dir.path());
     for (seed, name) in (2..).zip(["ada", "bob"]) {
-        let text = coco(&all_images(), &labels(seed, 1.5, |k| name == "bob" && k % 5 == 0), &["van", "car"]);
+        let text = coco(&all_images(), &labels(seed, 1.5, |k| name == "bob" && k.is_multiple_of(5)), &["van", "car"]);
         std::fs::write(dir.path().join(format!("{name}.json")), text).unwrap();
     }
     let unnamed = run(dir.path(), &["scorecards", "--reference", "ref.json", "ada.json"]);
@@ -108,7 +108,7 @@ fn people_of_files_and_people_of_one_file_agree_alike() {
     let dir = tempfile::tempdir().unwrap();
     let mut together = Vec::new();
     for (seed, name) in (1..).zip(PEOPLE) {
-        let own = labels(seed, 2.0, |k| (k + seed) % 9 == 0);
+        let own = labels(seed, 2.0, |k| (k + seed).is_multiple_of(9));
         let text = coco(&all_images(), &own, &["car", "van"]);
         std::fs::write(dir.path().join(format!("{name}.json")), text).unwrap();
         together.extend(own.into_iter().map(|mut b| {

@@ -68,7 +68,7 @@ fn golden(reference: &Path, calibration: &[PathBuf], current: &Path, format: &st
 }
 
 fn report(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| unreachable!("{e}: {output:?}"))
 }
 
 fn refusal(output: &Output) -> String {
@@ -174,7 +174,7 @@ fn tasks(seed: u64, jitter: f64, annotator: &str) -> Value {
         let off = |i: u64| jitter * noise.normal(4 * k + i);
         let value = json!({
             "x": 5.0 + 15.0 * (k % 6) as f64 + off(0), "y": 20.0 + off(1), "width": 10.0 + off(2), "height": 12.0 + off(3),
-            "rotation": 0, "rectanglelabels": [if k % 2 == 0 { "car" } else { "van" }],
+            "rotation": 0, "rectanglelabels": [if k.is_multiple_of(2) { "car" } else { "van" }],
         });
         json!({
             "id": format!("r{k}"), "type": "rectanglelabels", "from_name": "label", "to_name": "image",
