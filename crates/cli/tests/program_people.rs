@@ -90,7 +90,11 @@ fn files_without_names_can_be_people() {
     let dir = tempfile::tempdir().unwrap();
     golden(dir.path());
     for (seed, name) in (2..).zip(["ada", "bob"]) {
-        let text = coco(&all_images(), &labels(seed, 1.5, |k| name == "bob" && k.is_multiple_of(5)), &["van", "car"]);
+        let text = coco(
+            &all_images(),
+            &labels(seed, 1.5, |k| name == "bob" && k.is_multiple_of(5)),
+            &["van", "car"],
+        );
         std::fs::write(dir.path().join(format!("{name}.json")), text).unwrap();
     }
     let unnamed = run(dir.path(), &["scorecards", "--reference", "ref.json", "ada.json"]);

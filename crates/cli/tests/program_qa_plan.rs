@@ -14,7 +14,7 @@ fn run(args: &[&str]) -> Output {
 }
 
 fn document(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| unreachable!("{e}: {output:?}"))
 }
 
 fn words(output: &Output) -> String {
