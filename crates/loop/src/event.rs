@@ -58,6 +58,13 @@ pub enum Event {
         /// What it found.
         summary: String,
     },
+    /// A control chart over the rounds of the golden set signals.
+    GoldenChart {
+        /// Whether it stops the loop as FAIL does.
+        is_drift: bool,
+        /// What it saw.
+        summary: String,
+    },
     /// The batch was labelled again after FAIL.
     Relabelled {
         /// Why.
@@ -129,6 +136,9 @@ impl std::fmt::Display for Event {
             Self::Golden { verdict, p, summary } => {
                 let p = p.map_or_else(String::new, |p| format!(" (p = {p:.3})"));
                 write!(f, "  golden QA {verdict}{p} {summary}")
+            }
+            Self::GoldenChart { is_drift, summary } => {
+                write!(f, "  chart     {} {summary}", if *is_drift { "FAIL" } else { "WARN" })
             }
             Self::Relabelled { reason } => write!(f, "  relabel   batch labelled again: {reason}"),
             Self::Trained { n_images, n_boxes } => {

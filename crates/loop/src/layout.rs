@@ -69,6 +69,11 @@ impl Layout {
         self.root.join("metrics/golden_qa_history.json")
     }
 
+    /// Control charts over the golden checks of the last round's version.
+    pub fn golden_chart(&self) -> PathBuf {
+        self.root.join("metrics/golden_chart.json")
+    }
+
     /// Versions of the golden set.
     pub fn golden_versions(&self) -> PathBuf {
         self.root.join("metrics/golden_versions.json")

@@ -308,3 +308,66 @@ fn golden_drawn_again(project: &Project, round: u32) -> labelloop_core::Annotati
     }
     set
 }
+
+#[test]
+fn a_drift_that_only_rounds_together_show_stops_the_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    config.active_learning.require_human_review = true;
+    config.annotator = None;
+    // The check by itself is to find nothing in the few golden pictures.
+    (config.qa.golden.level, config.qa.golden.pass_multiple) = (0.002, 1e6);
+    config.qa.golden.n_permutations = 999;
+    let project = project(dir.path(), &config);
+    for iteration in [0, 1] {
+        Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
+        let (mut set, _) =
+            project.read_coco(&project.layout.batch_export(iteration).join("batch.json")).unwrap();
+        label_in_another_class_order(&project, &mut set);
+        project.import_batch(iteration, &set, "anna").unwrap();
+        let mut golden = golden_drawn_again(&project, iteration);
+        if iteration == 1 {
+            plant_rounds(&project);
+            move_right(&mut golden, 0.1);
+        }
+        project.import_golden(iteration, &golden).unwrap();
+    }
+    let refused = Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap_err();
+    let words = refused.to_string();
+    assert!(refused.is_gate() && words.contains("CUSUM: shift_x up"), "{words}");
+    let record: QaRecord = read(&project.layout.qa(1));
+    assert_ne!(record.report.unwrap().verdict, Verdict::Fail);
+    assert!(record.chart.unwrap().drift_of(1).is_some());
+    // A recorded reason lets it go on, as for any FAIL.
+    std::fs::write(project.layout.qa_override(1), r#"{"reason": "a rehearsal"}"#).unwrap();
+    Run::begin(&project, Begin::Resume, &Silent).unwrap().go().unwrap();
+    let chart: labelloop_qa::GoldenChart = read(&project.layout.golden_chart());
+    assert_eq!(chart.points.last().map(|p| p.iteration), Some(1));
+}
+
+/// Puts a good round before the first one and one drawn too far right after it into the history of golden checks.
+fn plant_rounds(project: &Project) {
+    let path = project.layout.golden_history();
+    let mut entries: Vec<labelloop_qa::HistoryEntry> = read(&path);
+    for (digest, shift) in [("! good", 0.0), ("~ to the right", 0.1)] {
+        let mut planted = entries[0].clone();
+        planted.label_digest = digest.to_owned();
+        planted.calibration_digests = ["a", "b", "c"].map(str::to_owned).to_vec();
+        (planted.totals.n_images, planted.n_golden) = (100, None);
+        for row in &mut planted.statistics {
+            let is_shift = row.statistic == labelloop_qa::Statistic::ShiftX;
+            (row.baseline, row.sd_round) = (row.current, 0.002);
+            row.current = row.current.map(|x| if is_shift { x + shift } else { x });
+        }
+        entries.push(planted);
+    }
+    std::fs::write(&path, serde_json::to_vec(&entries).unwrap()).unwrap();
+}
+
+/// Moves every box by a share of its width.
+fn move_right(set: &mut labelloop_core::AnnotationSet, by: f64) {
+    for b in set.samples.iter_mut().filter_map(|s| s.boxes.as_mut()).flatten() {
+        let [x, y, width, height] = b.bbox.to_xywh();
+        b.bbox = labelloop_core::BBox::new(x + by * width, y, width, height).unwrap();
+    }
+}

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use labelloop_loop::TestReport;
 use labelloop_loop::history::IterationRecord;
+use labelloop_loop::{QaRecord, TestReport};
 use minijinja::value::Serde;
 use minijinja::{Environment, Value};
 use serde::Serialize;
@@ -155,7 +155,7 @@ fn section(detail: &IterationDetail) -> Section {
         buckets: buckets.into_iter().collect(),
         n_picks: detail.picks.len(),
         picks: detail.picks.iter().take(MOST_ROWS).cloned().collect(),
-        qa: report.and_then(|q| q.report.as_ref()).map(ToString::to_string),
+        qa: report.and_then(qa_words),
         refused: report.and_then(|q| q.refused.as_ref()).map(ToString::to_string),
         crops: detail
             .crops
@@ -165,6 +165,15 @@ fn section(detail: &IterationDetail) -> Section {
             .collect(),
         classes: ap50.into_iter().map(|(class, ap)| (class, number(ap))).collect(),
     }
+}
+
+/// The golden check and what the control charts saw in this round.
+fn qa_words(qa: &QaRecord) -> Option<String> {
+    let mut words = qa.report.as_ref()?.to_string();
+    for signal in qa.chart.iter().flat_map(|c| c.signals_of(u64::from(qa.iteration))) {
+        words.push_str(&format!("\n{signal}"));
+    }
+    Some(words)
 }
 
 /// How many boxes random selection needed, or would need, for this run's final quality.
@@ -221,6 +230,34 @@ mod tests {
         with_clouds.details = vec![IterationDetail { clouds: Some(clouds), ..IterationDetail::default() }];
         let page = render(&with_clouds, &[]).unwrap();
         assert!(page.contains("Point clouds") && page.contains("34.8 to 76.4"), "{page}");
+    }
+
+    #[test]
+    fn control_charts_of_golden_qa_are_drawn_with_their_limit() {
+        let limit = serde_json::json!({ "value": 4.0, "interval": [3.9, 4.1] });
+        let point = |iteration: u64, t: f64| {
+            let row = serde_json::json!({
+                "statistic": "missed", "value": 0.02, "baseline": 0.02, "n_baseline": 3.0, "w": t, "k": 0.5,
+                "cusum_up": 1.0,
+            });
+            serde_json::json!({
+                "iteration": iteration, "label_digest": "a", "verdict": "PASS", "t": t, "leading": "missed",
+                "rows": [row],
+            })
+        };
+        let chart = serde_json::json!({
+            "golden_version": "1", "false_alarm": 0.05, "n_rounds": 20, "n_simulations": 1000,
+            "n_calibration": 3, "limits": { "shewhart": limit, "cusum": limit },
+            "points": [point(0, 1.0), point(1, 2.0)], "signals": [], "passed_over": [],
+        });
+        let qa = serde_json::from_value(serde_json::json!({ "iteration": 1, "chart": chart })).unwrap();
+        let mut input = input("run");
+        assert!(!crate::plots(&input).unwrap().iter().any(|p| p.name == "golden_chart"));
+        input.details = vec![IterationDetail { iteration: 1, qa: Some(qa), ..IterationDetail::default() }];
+        let plots = crate::plots(&input).unwrap();
+        let drawn = plots.iter().find(|p| p.name == "golden_chart").unwrap();
+        assert!(drawn.svg.contains("false alarm 0.05 in 20 rounds") && drawn.svg.contains("CUSUM"));
+        assert!(render(&input, &plots).unwrap().contains("Golden QA over rounds"));
     }
 
     #[test]

@@ -46,6 +46,10 @@ pub fn plots(input: &ReportInput) -> Result<Vec<Plot>> {
             class_balance(&input.records).to_svg()?,
         ),
     ];
+    if let Some(chart) = golden_chart(input) {
+        let caption = "Golden QA over rounds: the largest change in one round (T) and the largest sum of small ones (CUSUM), each as a multiple of its limit";
+        plots.push(plot("golden_chart", caption, chart.to_svg()?));
+    }
     if !input.baselines.is_empty() {
         let caption =
             "mAP50 on val over labelled boxes and over pictures, beside random selection at the same budget";
@@ -117,6 +121,26 @@ fn counts_trend(records: &[IterationRecord]) -> LineChart {
         target: None,
         is_share: false,
     }
+}
+
+/// Both control charts on one scale; none before there is a round to draw.
+fn golden_chart(input: &ReportInput) -> Option<LineChart> {
+    let chart = input.details.iter().rev().find_map(|d| d.qa.as_ref()?.chart.as_ref())?;
+    let limits = chart.limits?;
+    let line = |name: &str, height: &dyn Fn(usize) -> f64| {
+        let points =
+            chart.points.iter().enumerate().map(|(i, p)| (p.iteration as f64, Some(height(i)))).collect();
+        Series { name: name.to_owned(), points, ..Series::default() }
+    };
+    let cusum = |i: usize| chart.points[i].leading_cusum().map_or(0.0, |(s, ..)| s) / limits.cusum.value;
+    Some(LineChart {
+        title: format!("Golden QA over rounds, version {}", chart.golden_version),
+        x_label: "iteration".to_owned(),
+        y_label: "times its limit".to_owned(),
+        series: vec![line("T", &|i| chart.points[i].t / limits.shewhart.value), line("CUSUM", &cusum)],
+        target: Some((format!("limit: false alarm {} in {} rounds", chart.false_alarm, chart.n_rounds), 1.0)),
+        is_share: false,
+    })
 }
 
 fn class_balance(records: &[IterationRecord]) -> BarChart {

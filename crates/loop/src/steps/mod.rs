@@ -5,6 +5,7 @@
 mod analyse;
 mod annotate;
 mod calibration;
+mod chart;
 mod clouds;
 mod crops;
 mod decide;

@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use labelloop_core::{LabelledCuboid, SampleId, SliceKind, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS};
 use labelloop_qa::{
-    AgreementParams, CuboidGoldenParams, GoldenImage, GoldenReport, HistoryEntry, MapCeiling, Verdict,
-    earlier_rounds, golden_check, golden_check_cuboids, label_digest, noise_ceiling,
+    AgreementParams, CuboidGoldenParams, GoldenChart, GoldenImage, GoldenReport, HistoryEntry, MapCeiling,
+    Verdict, earlier_rounds, golden_check, golden_check_cuboids, label_digest, noise_ceiling,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::golden::{
     FIRST_VERSION, GoldenLabels, GoldenScans, golden_history, images, labelled_reference, scans,
     whole_reference,
 };
-use super::{Context, Outcome, calibration, clouds};
+use super::{Context, Outcome, calibration, chart, clouds};
 use crate::annotate::{ErrorRates, label_picture, label_scan};
 use crate::config::OnFail;
 use crate::event::Event;
@@ -51,6 +51,9 @@ pub struct QaRecord {
     /// Golden pictures that people were shown, where they were mixed into the batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub n_shown: Option<usize>,
+    /// Control charts over the rounds of the golden version up to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<GoldenChart>,
 }
 
 /// A reason to train in spite of FAIL, kept beside the report.
@@ -150,12 +153,24 @@ struct Checked {
     calibrated_by: Vec<u32>,
     /// The round as the history keeps it.
     entry: HistoryEntry,
+    chart: GoldenChart,
+    /// The slow drift that the charts show, in words.
+    drift: Option<String>,
 }
 
 impl Checked {
-    /// Pictures and point clouds are labelled by the same people: either that drifts stops the batch.
+    /// Pictures and point clouds are labelled by the same people: either that drifts stops the batch, and so does a drift
+    /// that only several rounds together show.
     fn is_failed(&self) -> bool {
-        self.failed().is_some()
+        self.failed().is_some() || self.drift.is_some()
+    }
+
+    /// Why the batch is stopped, in one line.
+    fn reason(&self) -> String {
+        match (self.failed(), &self.drift) {
+            (None, Some(drift)) => drift.clone(),
+            _ => headline(self.decisive()),
+        }
     }
 
     fn failed(&self) -> Option<&GoldenReport> {
@@ -172,13 +187,14 @@ impl Checked {
 fn refuse(context: &Context<'_>, golden: &Golden, checked: Checked) -> Result<Outcome> {
     let error = LoopError::GoldenGate {
         iteration: context.iteration,
-        verdict: checked.decisive().verdict.to_string(),
-        reason: headline(checked.decisive()),
+        verdict: Verdict::Fail.to_string(),
+        reason: checked.reason(),
     };
     let record = QaRecord {
         report: Some(checked.report),
         scans: checked.scans,
         calibrated_by: checked.calibrated_by,
+        chart: Some(checked.chart),
         ..golden.record(context.iteration)
     };
     files::write_json(&context.project.layout.qa(context.iteration), &record)?;
@@ -187,7 +203,7 @@ fn refuse(context: &Context<'_>, golden: &Golden, checked: Checked) -> Result<Ou
 
 /// The batch goes back to a corrected team: same pictures, base error rates, golden set labelled again as well.
 fn relabel(context: &Context<'_>, dataset: &Dataset, golden: &Golden, refused: &Checked) -> Result<Outcome> {
-    let refused = refused.decisive().clone();
+    let (reason, refused) = (refused.reason(), refused.decisive().clone());
     let project = context.project;
     let rates = project.config.annotator.clone().unwrap_or_default().rates;
     project.commit_once(&context.key("relabel"), |d| {
@@ -197,7 +213,7 @@ fn relabel(context: &Context<'_>, dataset: &Dataset, golden: &Golden, refused: &
         d.finish_batch_cuboids(context.iteration, cuboids, HUMAN_LABELS, "simulated")?;
         Ok(())
     })?;
-    context.observer.event(&Event::Relabelled { reason: headline(&refused) });
+    context.observer.event(&Event::Relabelled { reason });
     let round = simulated_round(context, dataset, golden, rates, &format!("{}/again", context.iteration));
     let scans = simulated_scans(context, dataset, rates, &format!("{}/again", context.iteration))?;
     let checked = check(context, dataset, golden, &round, &scans)?;
@@ -217,7 +233,7 @@ fn accept(
     refused: Option<GoldenReport>,
     override_reason: Option<String>,
 ) -> Result<Outcome> {
-    let Checked { report, scans, calibrated_by, entry } = checked;
+    let Checked { report, scans, calibrated_by, entry, chart, .. } = checked;
     let layout = &context.project.layout;
     let reference = Golden::part(&golden.reference, round);
     let params = AgreementParams {
@@ -230,6 +246,7 @@ fn accept(
     let mut history = golden_history(context.project)?;
     history.upsert(entry)?;
     files::write_json(&path, &history)?;
+    files::write_json(&layout.golden_chart(), &chart)?;
     let record = QaRecord {
         report: Some(report),
         scans,
@@ -239,6 +256,7 @@ fn accept(
         map50_ceiling: ceiling.map50,
         override_reason,
         calibrated_by,
+        chart: Some(chart),
         ..golden.record(context.iteration)
     };
     files::write_json(&layout.qa(context.iteration), &record)?;
@@ -287,8 +305,10 @@ fn check(
         label_digest(&images(dataset, &golden.reference)),
         golden.reference.len(),
     );
+    let chart = chart::with_round(context, &entry)?;
+    let drift = chart::drift(context, &chart).map(ToString::to_string);
     let scans = check_scans(context, dataset, scan_round)?;
-    Ok(Checked { report, scans, calibrated_by, entry })
+    Ok(Checked { report, scans, calibrated_by, entry, chart, drift })
 }
 
 /// Good labellings of golden pictures from before, the oldest first: people's, or simulated ones where nobody labels.
@@ -435,4 +455,5 @@ fn tell(context: &Context<'_>, checked: &Checked) {
             summary: headline(report),
         });
     }
+    chart::tell(context, &checked.chart);
 }
