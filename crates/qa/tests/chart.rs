@@ -161,6 +161,18 @@ fn without_calibration_the_first_round_starts_the_baseline() {
 }
 
 #[test]
+fn a_first_round_that_failed_is_no_measure_for_others() {
+    let alone =
+        |i, size, verdict| HistoryEntry { calibration_digests: vec![], verdict, ..entry(i, size, 0.02) };
+    let chart =
+        of([alone(0, 0.3, Verdict::Fail), alone(1, 0.01, Verdict::Pass), alone(2, 0.01, Verdict::Pass)]);
+    let reasons: Vec<PassReason> = chart.passed_over.iter().map(|p| p.reason).collect();
+    assert_eq!(reasons, [PassReason::FailedFirst, PassReason::StartsBaseline]);
+    assert_eq!((chart.points.len(), chart.points[0].rows[1].baseline), (1, 0.01));
+    assert!(chart.signals.is_empty());
+}
+
+#[test]
 fn entries_that_are_no_rounds_are_passed_over_and_listed() {
     let untested = HistoryEntry { statistics: vec![], ..entry(0, 0.0, 0.02) };
     let copy = HistoryEntry { label_digest: "reference".into(), ..entry(1, 0.0, 0.0) };

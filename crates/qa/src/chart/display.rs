@@ -37,6 +37,7 @@ impl fmt::Display for PassReason {
             PassReason::AlreadyCounted => "its labels are those of a round counted already",
             PassReason::NoCalibration => "no calibration round shows these samples of the golden set",
             PassReason::StartsBaseline => "the others are compared with it",
+            PassReason::FailedFirst => "it failed, so that nothing is compared with it",
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::{History, HistoryEntry, QaError, Result, Statistic, StatisticResult, 
 /// **Increments.** The z-scores of reports share their calibration rounds, so they depend on each other and their sum runs
 /// away by chance. Hence each round `x` is compared with the mean of all good rounds before it:
 /// `w = (x - mean) / (sd sqrt(1 + 1 / n))`, and joins them (self-starting: Hawkins 1987; Quesenberry 1991). The baseline
-/// starts with the calibration rounds of the first entry, or with the first round where there are none; `sd` is
+/// starts with the calibration rounds of the first entry, or with the first round that did not fail where there are none; `sd` is
 /// [`sd_round`](StatisticResult::sd_round), averaged over the good rounds so far and the one at hand. A round that FAILED does
 /// not join, whether it was overridden or not; nor, for a statistic that signals beyond its margin, do the rounds since that
 /// began.
@@ -125,6 +125,8 @@ fn sift<'h>(entries: &[&'h HistoryEntry]) -> Sifted<'h> {
             Some(PassReason::NoCalibration)
         } else if counted.contains(label) || (is_first && calibration().any(|c| c == label)) {
             Some(PassReason::AlreadyCounted)
+        } else if is_first && calibration().next().is_none() && entry.verdict == Verdict::Fail {
+            Some(PassReason::FailedFirst)
         } else {
             counted.insert(label);
             if is_first {

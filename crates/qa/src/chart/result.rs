@@ -160,6 +160,8 @@ pub enum PassReason {
     NoCalibration,
     /// Without calibration rounds the first round is what the others are compared with.
     StartsBaseline,
+    /// It failed before there was anything to compare it with, and is no measure for others.
+    FailedFirst,
 }
 
 /// An entry of the history that is not a point.
