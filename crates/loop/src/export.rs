@@ -64,8 +64,9 @@ pub struct BatchExport {
 /// | YOLO, VOC, KITTI, FiftyOne | a folder of the format's name | in it, as labels: these formats know nothing else |
 ///
 /// Golden pictures of the batch ([`Project::honeypots`]) go out in the same way, mixed in: without their reference labels,
-/// with proposals of the same model, and in an order that does not tell them from the others. What a source said of its
-/// pictures beyond name and size (groups, numbers, fields of its own) is left out then.
+/// with proposals of the same model, and in an order that does not tell them from the others: a drawn one in COCO, by name in
+/// the other formats. What a source said of its pictures beyond name and size (groups, numbers, fields of its own) is left
+/// out then.
 ///
 /// Proposals are detections from the score on at which the model's F1 on val is best. They are kept beside the batch as
 /// `proposals.json`, so that what comes back as it went out is known for what it is.
@@ -83,7 +84,8 @@ pub fn export_batch(
     let handed_out = project.handed_out(dataset, iteration)?;
     let is_mixed = !project.honeypot_captures(dataset, iteration)?.is_empty();
     let pictures = handed_out.iter().filter(|s| s.kind == SliceKind::Image);
-    let samples = pictures.map(|s| if is_mixed { blind(s) } else { s.to_record() }).collect();
+    let samples =
+        pictures.zip(1..).map(|(s, n)| if is_mixed { blind(s, n) } else { s.to_record() }).collect();
     let set = AnnotationSet { schema: dataset.schema().clone(), samples, extra: Extra::new() };
     let proposals = proposals(project, dataset, iteration, &set.samples, is_mixed)?;
     std::fs::create_dir_all(folder).map_err(LoopError::io(folder))?;
@@ -106,11 +108,12 @@ pub fn export_batch(
 }
 
 /// A picture by what its file says and nothing else. Groups and fields of the source are left out: golden groups are never
-/// those of the pool, and a source may have fields such as `split`.
-fn blind(sample: &Sample) -> SampleRecord {
+/// those of the pool, and a source may have fields such as `split`. Formats that number pictures get their place in the mixed
+/// order for a number; COCO lists them by it.
+fn blind(sample: &Sample, number: usize) -> SampleRecord {
     let record = sample.to_record();
     let group = GroupKey::from(&record.capture);
-    SampleRecord { group, extra: Extra::new(), ..record }
+    SampleRecord { group, extra: Extra::from([("id".to_owned(), number.to_string())]), ..record }
 }
 
 fn write_labels(

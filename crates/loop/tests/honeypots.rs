@@ -8,17 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use common::{config, project};
-use labelloop_core::{
-    AnnotationSet, BBox, ClassIdx, Extra, LabelledBox, SampleId, Seed, Silent, SliceKind, Split,
-};
-use labelloop_dataset::{Dataset, GROUND_TRUTH, HUMAN_LABELS, SplitParams, Status};
-use labelloop_formats::{Format, MediaMode, coco};
+use labelloop_core::{AnnotationSet, BBox, ClassIdx, LabelledBox, SampleId, Seed, Silent, SliceKind, Split};
+use labelloop_dataset::{GROUND_TRUTH, HUMAN_LABELS, Status};
+use labelloop_formats::coco;
 use labelloop_loop::state::Phase;
-use labelloop_loop::{
-    BatchOptions, Begin, GoldenLabels, Honeypots, LabelsBack, LoopConfig, LoopError, Project, QaRecord, Run,
-    export_batch,
-};
-use labelloop_qa::{GoldenVersions, HoneypotPick, HoneypotReason, Note, Statistic, Verdict};
+use labelloop_loop::{Begin, GoldenLabels, LabelsBack, LoopConfig, LoopError, Project, QaRecord, Run};
+use labelloop_qa::{GoldenVersions, Note, Statistic, Verdict};
 
 /// People label, `n` golden pictures go along, and three tenths of the groups are golden.
 fn with_people(n: Option<usize>) -> LoopConfig {
@@ -366,115 +361,6 @@ fn corrected_labels_come_by_a_file_and_make_a_version_in_one_go() {
     assert!(project.dataset().unwrap().boxes(GROUND_TRUTH, &golden).unwrap().unwrap().is_empty());
 }
 
-/// All files below a folder, by their names.
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().to_owned(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
-
-/// The samples of the project in a dataset that was split otherwise, and whose source says of every picture where it is.
-fn split_otherwise(project: &Project, salt: &str) -> Dataset {
-    let dataset = project.dataset().unwrap();
-    let readable = dataset.samples().values().filter(|s| s.split != Some(Split::Test));
-    let mut set = dataset.annotation_set(GROUND_TRUTH, readable.map(|s| &s.id)).unwrap();
-    let params =
-        SplitParams { golden: 0.3, pool: 0.4, salt: salt.to_owned(), ..project.config.splits.clone() };
-    let mut other = Dataset::new("other", dataset.schema().clone());
-    other.import(&set, GROUND_TRUTH, Default::default()).unwrap();
-    other.split(&params).unwrap();
-    for record in &mut set.samples {
-        let split = other.samples()[&record.id].split.unwrap();
-        record.extra.insert("split".to_owned(), format!("\"{split}\""));
-        record
-            .extra
-            .insert("id".to_owned(), if split == Split::Golden { "987654321" } else { "7" }.to_owned());
-    }
-    let mut other = Dataset::new("other", dataset.schema().clone());
-    other.import(&AnnotationSet { extra: Extra::new(), ..set }, GROUND_TRUTH, Default::default()).unwrap();
-    other.split(&params).unwrap();
-    other
-}
-
-/// Exports are a function of which pictures there are: with the roles of batch and honeypots exchanged, every byte of every
-/// file in every format stays. So nothing in them can tell one from the other: no order, number, group, field or proposal.
-#[test]
-fn exports_do_not_know_which_pictures_are_golden() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut config = config();
-    config.active_learning.max_iterations = 1;
-    let project = project(dir.path(), &config);
-    assert!(matches!(go(&project).unwrap(), Phase::Finished { .. }));
-    let first = split_otherwise(&project, "0");
-    let slice = project.slice(&first).unwrap();
-    let of = |second: &Dataset, a: Split, b: Split| -> Vec<SampleId> {
-        let is = |d: &Dataset, id: &SampleId, split| d.samples()[id].split == Some(split);
-        let pictures = first.samples().values().filter(|s| s.slice == slice).map(|s| s.id.clone());
-        pictures.filter(|id| is(&first, id, a) && is(second, id, b)).collect()
-    };
-    // A split that has golden pictures where the first has pool pictures, and the other way round.
-    let (second, batch, golden) = (1..40)
-        .map(|salt| split_otherwise(&project, &salt.to_string()))
-        .map(|d| {
-            let (a, b) = (of(&d, Split::Pool, Split::Golden), of(&d, Split::Golden, Split::Pool));
-            (d, a, b)
-        })
-        .find(|(_, a, b)| 1 < a.len() && 1 < b.len())
-        .unwrap();
-    let mut n_proposals = 0;
-    for iteration in [0, 1] {
-        let mut made: Vec<BTreeMap<PathBuf, Vec<u8>>> = Vec::new();
-        for (dataset, batch, golden) in [(&first, &batch, &golden), (&second, &golden, &batch)] {
-            let mut dataset = dataset.clone();
-            dataset.begin_batch(iteration, batch).unwrap();
-            let pick = |id: &SampleId| HoneypotPick {
-                id: id.clone(),
-                reason: HoneypotReason::Rotation,
-                weight: 1.0,
-            };
-            let picks = golden.iter().map(pick).collect();
-            let record = Honeypots { iteration, golden_version: "1".into(), n_golden: golden.len(), picks };
-            let bytes = serde_json::to_vec(&record).unwrap();
-            labelloop_loop::write_atomically(&project.layout.honeypots(iteration), &bytes).unwrap();
-            let out = dir.path().join(format!("out-{iteration}-{}", made.len()));
-            for name in ["coco", "yolo", "voc", "kitti", "cvat", "label-studio", "fiftyone"] {
-                let format: Format = name.parse().unwrap();
-                let folder = out.join(name);
-                let options = BatchOptions { format, media: MediaMode::Copy };
-                let done = export_batch(&project, &dataset, iteration, &folder, &options).unwrap();
-                let captures: BTreeSet<_> =
-                    batch.iter().chain(golden).map(|id| &dataset.samples()[id].capture).collect();
-                let n = dataset.samples().values();
-                let n = n.filter(|s| s.kind == SliceKind::Image && captures.contains(&s.capture)).count();
-                assert_eq!(done.n_pictures, n, "{format}: all picture slices of the captures");
-                n_proposals += done.n_proposals;
-            }
-            made.push(files(&out));
-        }
-        let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&made[0]), names(&made[1]));
-        for (name, bytes) in &made[0] {
-            let (a, b) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&made[1][name]));
-            // The name of the export's own folder differs between the two.
-            let same =
-                |text: &str| text.replace(&format!("out-{iteration}-1"), &format!("out-{iteration}-0"));
-            assert_eq!(same(&a), same(&b), "{}", name.display());
-            assert!(!a.to_lowercase().contains("golden") && !a.contains("987654321"), "{}", name.display());
-        }
-    }
-    assert!(0 < n_proposals, "the model of iteration 0 proposes boxes on both");
-}
-
 #[test]
 fn a_project_without_reference_labels_selects_and_hands_out_without_honeypots() {
     let dir = tempfile::tempdir().unwrap();
@@ -495,4 +381,51 @@ fn a_project_without_reference_labels_selects_and_hands_out_without_honeypots() 
     assert_eq!(bare.honeypots(0).unwrap(), None);
     assert!(bare.golden_versions().unwrap().list().is_empty());
     assert!(bare.layout.batch_export(0).join("batch.json").exists());
+}
+
+#[test]
+fn a_project_from_before_honeypots_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path(), &with_people(None));
+    // What an older version left: a batch without honeypots, a round beside it, a history, and no versions.
+    let forget = |iteration: u32| {
+        std::fs::remove_file(project.layout.honeypots(iteration)).unwrap();
+        std::fs::remove_file(project.layout.golden_versions()).unwrap();
+    };
+    let beside = |iteration: u32| {
+        let dataset = project.dataset().unwrap();
+        let golden = project.pictures_of(&dataset, Split::Golden).unwrap();
+        let mut set = dataset.annotation_set(GROUND_TRUTH, golden.into_keys()).unwrap();
+        for sample in &mut set.samples {
+            sample.boxes = Some(drawn(&project, &sample.id, iteration, 0.0));
+        }
+        project.import_golden(iteration, &set).unwrap()
+    };
+    go(&project).unwrap();
+    let mut set = labelled(&project, 0, 0.0, &|_| false);
+    let golden = shown(&project, 0);
+    forget(0);
+    let dataset = project.dataset().unwrap();
+    set.samples.retain(|s| dataset.samples().get(&s.id).is_some_and(|s| s.batch == Some(0)));
+    assert_eq!(take(&project, 0, &set, "anna").n_golden, 0);
+    assert_eq!(beside(0), golden.len());
+    go(&project).unwrap();
+    let qa: QaRecord = read(&project.layout.qa(0));
+    assert_eq!((qa.report.unwrap().verdict, qa.n_shown), (Verdict::Pass, None));
+    // The next batch has honeypots, and the round from before calibrates them.
+    assert_eq!(shown(&project, 1), golden);
+    take(&project, 1, &labelled(&project, 1, 0.0, &|_| false), "anna");
+    std::fs::remove_file(project.layout.golden_versions()).unwrap();
+    go(&project).unwrap();
+    let qa: QaRecord = read(&project.layout.qa(1));
+    assert_eq!((qa.calibrated_by, qa.golden_version.as_deref()), (vec![0], Some("1")));
+    // A reference that differs from the one in the history is an edit, also where no version lists its samples.
+    std::fs::remove_file(project.layout.golden_versions()).unwrap();
+    let edited = golden.iter().find(|id| !drawn(&project, id, 9, 0.0).is_empty()).unwrap();
+    project.commit("an edit", |d| Ok(d.set_boxes(GROUND_TRUTH, edited, vec![])?)).unwrap();
+    take(&project, 2, &labelled(&project, 2, 0.0, &|_| false), "anna");
+    let refused = go(&project).unwrap_err();
+    assert!(matches!(refused, LoopError::GoldenEdited { .. }), "{refused}");
+    assert_eq!(project.new_golden_version("nothing is there", None).unwrap().version, "2");
+    go(&project).unwrap();
 }
