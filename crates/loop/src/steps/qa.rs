@@ -4,7 +4,7 @@ use labelloop_core::{LabelledCuboid, SampleId, SliceKind, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS};
 use labelloop_qa::{
     AgreementParams, CuboidGoldenParams, GoldenChart, GoldenImage, GoldenReport, HistoryEntry, MapCeiling,
-    Verdict, earlier_rounds, golden_check, golden_check_cuboids, label_digest, noise_ceiling,
+    NoiseCeiling, Verdict, earlier_rounds, golden_check, golden_check_cuboids, label_digest, noise_ceiling,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub struct QaRecord {
     /// The report of the point clouds of the round, where golden clouds are labelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scans: Option<GoldenReport>,
-    /// The report that made the batch be labelled again, if one did.
+    /// The last report that made the batch be labelled again, if one did.
     pub refused: Option<GoldenReport>,
     /// Best F1 that labels of this quality let anybody show, at the IoU of the evaluation.
     pub noise_ceiling: Option<f64>,
@@ -235,13 +235,15 @@ fn accept(
 ) -> Result<Outcome> {
     let Checked { report, scans, calibrated_by, entry, chart, .. } = checked;
     let layout = &context.project.layout;
-    let reference = Golden::part(&golden.reference, round);
-    let params = AgreementParams {
-        iou_threshold: context.project.config.evaluation.iou,
-        ..AgreementParams::default()
+    // A round that failed says how bad these labels are, and nothing of how good a detector can look against sound ones.
+    let ceiling = match override_reason {
+        None => Some(ceiling(context, dataset, golden, round)?),
+        Some(_) => None,
     };
-    let ceiling =
-        noise_ceiling(&images(dataset, &reference), &images(dataset, round), dataset.schema(), &params)?;
+    let refused = match refused {
+        None => refused_before(context, &report)?,
+        again => again,
+    };
     let path = layout.golden_history();
     let mut history = golden_history(context.project)?;
     history.upsert(entry)?;
@@ -251,9 +253,9 @@ fn accept(
         report: Some(report),
         scans,
         refused,
-        noise_ceiling: ceiling.f1,
-        map_ceiling: ceiling.map,
-        map50_ceiling: ceiling.map50,
+        noise_ceiling: ceiling.as_ref().and_then(|c| c.f1),
+        map_ceiling: ceiling.as_ref().and_then(|c| c.map),
+        map50_ceiling: ceiling.as_ref().and_then(|c| c.map50),
         override_reason,
         calibrated_by,
         chart: Some(chart),
@@ -261,6 +263,34 @@ fn accept(
     };
     files::write_json(&layout.qa(context.iteration), &record)?;
     Ok(Outcome::Next)
+}
+
+/// The score that nobody can beat against labels made like those of this round.
+fn ceiling(
+    context: &Context<'_>,
+    dataset: &Dataset,
+    golden: &Golden,
+    round: &GoldenLabels,
+) -> Result<NoiseCeiling> {
+    let reference = Golden::part(&golden.reference, round);
+    let params = AgreementParams {
+        iou_threshold: context.project.config.evaluation.iou,
+        ..AgreementParams::default()
+    };
+    let (reference, round) = (images(dataset, &reference), images(dataset, round));
+    Ok(noise_ceiling(&reference, &round, dataset.schema(), &params)?)
+}
+
+/// The report of other labels of this iteration that were refused, from the record that this round's will replace.
+fn refused_before(context: &Context<'_>, report: &GoldenReport) -> Result<Option<GoldenReport>> {
+    let path = context.project.layout.qa(context.iteration);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let record: QaRecord = files::read_json(&path)?;
+    let is_refused =
+        |r: &GoldenReport| r.verdict == Verdict::Fail && r.current_digest != report.current_digest;
+    Ok(record.report.filter(is_refused).or(record.refused))
 }
 
 /// Compares the pictures that came back with their part of the reference and with their earlier labellings. Pictures that
