@@ -33,8 +33,16 @@ fn main() {
         "{:<38} {:>8} {:>7} {:>11} {:>7} {:>7} {:>9}",
         "nothing changes: share of histories", "T", "CUSUM", "any signal", "beyond", "gate", "any FAIL"
     );
-    for (wobble, n_calibration) in [(0.0, 3), (0.0, 1), (0.0, 0), (0.004, 3), (0.004, 8)] {
-        quiet(n_quiet, n_calibration, wobble);
+    for (n_images, wobble, n_calibration) in [
+        (N_IMAGES, 0.0, 3),
+        (N_IMAGES, 0.0, 1),
+        (N_IMAGES, 0.0, 0),
+        (20, 0.0, 3),
+        (20, 0.0, 0),
+        (N_IMAGES, 0.004, 3),
+        (N_IMAGES, 0.004, 8),
+    ] {
+        quiet(n_quiet, n_images, n_calibration, wobble);
     }
     for n_before in [0, 4] {
         println!(
@@ -45,7 +53,7 @@ fn main() {
             drifting(drift, n_before, n_drifting);
         }
     }
-    let people = People { run: 0, n_calibration: 3, wobble: 0.0 };
+    let people = People { run: 0, n_images: N_IMAGES, n_calibration: 3, wobble: 0.0 };
     let history = people.history(N_ROUNDS, |_| AnnotatorModel::default());
     let start = Instant::now();
     let chart = golden_chart(&history, "1", &ChartParams::default()).expect("the history has entries");
@@ -61,11 +69,11 @@ fn stated() -> f64 {
 
 /// Shares of histories in which nothing changes and yet a chart signals. `beyond`: a CUSUM whose effect is beyond its
 /// margin; `gate`: such a one that more than one round shows; `any FAIL`: the golden check alone, at its level per round.
-fn quiet(n_histories: u64, n_calibration: u64, wobble: f64) {
+fn quiet(n_histories: u64, n_images: usize, n_calibration: u64, wobble: f64) {
     let charts: Vec<GoldenChart> = (0..n_histories)
         .into_par_iter()
         .map(|run| {
-            let people = People { run, n_calibration, wobble };
+            let people = People { run, n_images, n_calibration, wobble };
             people.chart(N_ROUNDS + u64::from(n_calibration == 0), |_| AnnotatorModel::default())
         })
         .collect();
@@ -75,7 +83,7 @@ fn quiet(n_histories: u64, n_calibration: u64, wobble: f64) {
     let has = |kind| share(&|c| c.signals.iter().any(|s| s.chart == kind));
     println!(
         "{:<38} {:>8.3} {:>7.3} {:>11.3} {:>7.3} {:>7.3} {:>9.3}",
-        format!("  {n_calibration} calibration rounds, wobble {:.1}%", 100.0 * wobble),
+        format!("  {n_images} images, {n_calibration} calibration, wobble {:.1}%", 100.0 * wobble),
         has(ChartKind::Shewhart),
         has(ChartKind::Cusum),
         share(&|c| !c.signals.is_empty()),
@@ -93,7 +101,7 @@ fn drifting(drift: LabelDrift, n_before: u64, n_histories: u64) {
     let charts: Vec<GoldenChart> = (0..n_histories)
         .into_par_iter()
         .map(|run| {
-            let people = People { run, n_calibration: 3, wobble: 0.0 };
+            let people = People { run, n_images: N_IMAGES, n_calibration: 3, wobble: 0.0 };
             people.chart(n_before + N_DRIFTED, |round| if round < n_before { usual } else { drifted })
         })
         .collect();
@@ -132,6 +140,7 @@ fn drifting(drift: LabelDrift, n_before: u64, n_histories: u64) {
 /// Who labels one history.
 struct People {
     run: u64,
+    n_images: usize,
     n_calibration: u64,
     /// Standard deviation of the scale of whole rounds.
     wobble: f64,
@@ -146,7 +155,7 @@ impl People {
     /// `n_rounds` rounds of the real golden check.
     fn history(&self, n_rounds: u64, model: impl Fn(u64) -> AnnotatorModel) -> History {
         let seed = Seed::new(self.run);
-        let golden = Golden::generate(N_IMAGES, seed);
+        let golden = Golden::generate(self.n_images, seed);
         let calibration: Vec<Labels> = (0..self.n_calibration)
             .map(|k| self.annotate(&golden, AnnotatorModel::default(), "calibration", k))
             .collect();

@@ -74,13 +74,13 @@ pub struct GoldenPlan {
 /// use labelloop_qa::{LabelDrift, PlanParams, PlanSource, golden_plan};
 ///
 /// let params = PlanParams {
-///     sizes: vec![10, 60],
-///     drifts: vec![LabelDrift::Swapped(0.10)],
+///     sizes: vec![10, 100],
+///     drifts: vec![LabelDrift::Missed(0.05)],
 ///     n_runs: 20,
 ///     ..PlanParams::default()
 /// };
 /// let plan = golden_plan(PlanSource::Generated, &params)?;
-/// assert_eq!(plan.smallest, Some(60));
+/// assert_eq!(plan.smallest, Some(100));
 /// println!("{plan}");
 /// # Ok::<(), labelloop_qa::QaError>(())
 /// ```
