@@ -118,9 +118,10 @@ pub struct ScoreFigure {
 ///
 /// **Tests** ask of every person and statistic: worse than the rest? Names are exchanged among pictures, whole pictures at
 /// a time. Where several people answered for a picture, within that picture only; the others are exchanged among each
-/// other, which is fair when work was given out without regard to how hard it is. Size and shift are tested both ways. The
-/// p-values of all people and statistics are adjusted together by [`benjamini_hochberg`]. A flag says: adjusted p-value at
-/// most `fdr`, and the shrunk figure beyond the team's by more than its margin.
+/// other, which is fair when work was given out without regard to how hard it is. Size and shift are tested both ways, and
+/// worse is further from the reference. The p-values of all people and statistics are adjusted together by
+/// [`benjamini_hochberg`]. A flag says: adjusted p-value at most `fdr`, and the shrunk figure worse than the team's by more
+/// than its margin.
 ///
 /// ```
 /// use labelloop_core::{BBox, ClassIdx, ClassSchema, ImageSize, LabelledBox, SampleId};
@@ -259,8 +260,12 @@ impl ScorecardValidParams {
         let q = benjamini_hochberg(&tested.iter().map(|t| t.2).collect::<Vec<_>>());
         for ((person, s, p), q) in tested.into_iter().zip(q) {
             let figure = &mut cards[person].figures[s];
-            let excess = figure.shrunk - team[s].mean;
-            let excess = if LIST[s].is_signed() { excess.abs() } else { excess };
+            // Whoever is nearer to the reference than the team differs from it, and is not worse.
+            let excess = if LIST[s].is_signed() {
+                figure.shrunk.abs() - team[s].mean.abs()
+            } else {
+                figure.shrunk - team[s].mean
+            };
             let margin = self.0.margins.of(LIST[s]).unwrap_or(0.0);
             (figure.p_value, figure.q_value) = (Some(p), q);
             figure.is_flagged = q.is_some_and(|q| q <= self.0.fdr) && margin < excess;
