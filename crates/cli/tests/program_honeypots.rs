@@ -194,6 +194,13 @@ fn people_are_checked_on_pictures_that_they_cannot_tell_from_the_rest() {
     assert!(!f.root.join("p/iterations/iteration_3/metadata.json").exists(), "nothing was trained");
     assert!(f.done_here(&["doctor"]).contains("no damage and no contradiction"));
 
+    // Who labels again with care goes on, and what was refused stays on record.
+    f.label(3, 0.0, "bob");
+    assert!(f.resume().status.success());
+    let qa = f.json("iterations/iteration_3/qa.json");
+    assert_eq!((&qa["refused"]["verdict"], &qa["override_reason"]), (&json!("FAIL"), &Value::Null), "{qa}");
+    assert_ne!(qa["report"]["verdict"], "FAIL");
+
     // Nothing golden was trained on: every picture that was is of the pool.
     let golden: Vec<&Value> = honeypots["picks"].as_array().unwrap().iter().map(|p| &p["id"]).collect();
     let batches: Vec<String> =
