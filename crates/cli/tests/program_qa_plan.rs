@@ -34,9 +34,7 @@ fn a_plan_says_how_many_images_find_a_drift() {
     assert_eq!(cells.iter().map(|c| c["n_images"].as_u64().unwrap()).collect::<Vec<_>>(), [10, 40]);
     assert_eq!((plan["n_calibration"].as_u64(), plan["power"].as_f64()), (Some(3), Some(0.8)));
     let words = words(&run(&[&["qa", "plan"], &QUICK[..]].concat()));
-    for part in
-        ["missed 10%", "false alarms", "needed for 80%", "40 images find each of these drifts"]
-    {
+    for part in ["missed 10%", "false alarms", "needed for 80%", "40 images find each of these drifts"] {
         assert!(words.contains(part), "{words}");
     }
 }

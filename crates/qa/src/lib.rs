@@ -10,8 +10,8 @@ mod history;
 mod honeypots;
 mod matching;
 mod neighbours;
-mod plan;
 mod objectlab;
+mod plan;
 mod scorecards;
 mod skew;
 mod suspicion;
@@ -48,19 +48,17 @@ pub use neighbours::{
     NeighbourObjects, NeighbourParams, NeighbourReport, NeighbourSuspect, NeighbourValidParams,
     neighbour_suspects,
 };
+pub use objectlab::{ImageQuality, ObjectLabParams, ObjectLabValidParams, label_quality};
 pub use plan::{
     AnnotatorModel, AnnotatorValidModel, GoldenPlan, LabelDrift, PlanCell, PlanParams, PlanRow, PlanSource,
     PlanValidParams, estimate_annotator, golden_plan,
 };
-pub use objectlab::{ImageQuality, ObjectLabParams, ObjectLabValidParams, label_quality};
 pub use scorecards::{
     CardNote, Review, ScoreFigure, Scorecard, ScorecardParams, ScorecardValidParams, Scorecards, TeamFigure,
     benjamini_hochberg, scorecards,
 };
 pub use skew::{ClassShift, ClassSkew, class_skew};
 pub use suspicion::{ScoredImage, Suspect, SuspectKind, SuspicionParams, SuspicionValidParams, suspects};
-pub use team::{
-    Labelling, PairAgreement, TeamAgreement, TeamClass, fleiss_kappa, team_agreement,
-};
+pub use team::{Labelling, PairAgreement, TeamAgreement, TeamClass, fleiss_kappa, team_agreement};
 pub use totals::{ClassTotal, LabelTotals};
 pub use versions::{GoldenChanges, GoldenReference, GoldenVersion, GoldenVersions};
