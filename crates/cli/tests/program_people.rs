@@ -108,6 +108,31 @@ fn files_without_names_can_be_people() {
 }
 
 #[test]
+fn people_who_labelled_the_same_pictures_in_one_file_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    golden(dir.path());
+    let mut together = Vec::new();
+    for (seed, name) in (1..).zip(["ada", "bob", "cyd"]) {
+        let own = labels(seed, 1.5, |k| name == "cyd" && k.is_multiple_of(5));
+        together.extend(own.into_iter().map(|mut b| {
+            b["annotator"] = name.into();
+            b["id"] = (b["id"].as_u64().unwrap() + 10_000 * seed).into();
+            b
+        }));
+    }
+    std::fs::write(dir.path().join("all.json"), coco(&all_images(), &together, &["car", "van"])).unwrap();
+    let args = ["scorecards", "--reference", "ref.json", "all.json"];
+    let joint = run(dir.path(), &args);
+    assert!(String::from_utf8_lossy(&joint.stderr).contains("80 pictures name several people"), "{joint:?}");
+    let told = json_of(dir.path(), &[&args[..], &["--independent"]].concat());
+    assert_eq!((&told["n_shared"], &told["cards"][0]["n_objects"]), (&json!(N_IMAGES), &json!(6 * N_IMAGES)));
+    let missed: Vec<bool> =
+        (0..3).map(|c| told["cards"][c]["figures"][0]["is_flagged"] == json!(true)).collect();
+    assert_eq!(missed, [false, false, true]);
+    assert_eq!(told["cards"][2]["figures"][1]["value"], json!(0.0), "nothing is spurious");
+}
+
+#[test]
 fn people_of_files_and_people_of_one_file_agree_alike() {
     let dir = tempfile::tempdir().unwrap();
     let mut together = Vec::new();

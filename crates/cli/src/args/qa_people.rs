@@ -13,6 +13,10 @@ pub(crate) struct QaScorecardsArgs {
     /// Each file is one person's, called like the file.
     #[arg(long)]
     pub(crate) by_file: bool,
+    /// Several people named in one picture labelled all of it, each alone, as Label Studio's annotations always are;
+    /// without it they share one labelling.
+    #[arg(long, conflicts_with = "by_file")]
+    pub(crate) independent: bool,
     /// Format of all of them: coco, cvat, label-studio, fiftyone, parquet; with --by-file also yolo, voc, kitti.
     #[arg(long, default_value = "coco", value_name = "FORMAT")]
     pub(crate) format: String,

@@ -24,27 +24,43 @@ pub(super) fn cards(args: &QaScorecardsArgs, output: &Output) -> anyhow::Result<
     }
     let known: BTreeMap<&SampleId, GoldenImage<'_>> =
         images(&reference)?.into_iter().map(|image| (image.id, image)).collect();
-    let (mut reviews, mut n_others) = (Vec::new(), 0);
-    for (round, file, set) in &rounds {
+    let is_independent = args.independent || (args.format == "label-studio" && !args.by_file);
+    let split: Vec<People> = rounds.iter().map(|(_, _, set)| by_person(set)).collect();
+    let mut reviews = Vec::new();
+    let (mut n_others, mut n_joint) = (0, 0);
+    for ((round, file, set), split) in rounds.iter().zip(&split) {
         let by: BTreeMap<&SampleId, Option<&str>> = set
             .samples
             .iter()
             .map(|s| (&s.id, s.labelled_by.as_ref().and_then(|by| by.annotator.as_deref())))
             .collect();
         for labelled in images(set)? {
-            let Some(reference) = known.get(labelled.id) else {
+            let Some(reference) = known.get(labelled.id).copied() else {
                 n_others += 1;
                 continue;
             };
-            let named = by.get(labelled.id).copied().flatten();
-            let annotator = if args.by_file { Some(file.as_str()) } else { named };
-            reviews.push(Review { round, reference: *reference, labelled, annotator });
+            let review = |labelled, annotator| Review { round, reference, labelled, annotator };
+            let people = split.get(labelled.id).filter(|people| 1 < people.len());
+            match people {
+                _ if args.by_file => reviews.push(review(labelled, Some(file.as_str()))),
+                Some(people) if is_independent => {
+                    let own = people.iter().map(|(name, boxes)| (name, GoldenImage { boxes, ..labelled }));
+                    reviews.extend(own.map(|(name, labelled)| review(labelled, Some(name.as_str()))));
+                }
+                _ => {
+                    n_joint += usize::from(people.is_some());
+                    reviews.push(review(labelled, by.get(labelled.id).copied().flatten()));
+                }
+            }
         }
     }
     if 0 < n_others {
-        output.say(&format!(
-            "note: {n_others} pictures of the rounds have no reference labels and are passed over"
-        ));
+        let why = "have no reference labels and are passed over";
+        output.say(&format!("note: {n_others} pictures of the rounds {why}"));
+    }
+    if 0 < n_joint {
+        let why = "taken as one labelling that they share; --independent if each labelled all of it";
+        output.say(&format!("note: {n_joint} pictures name several people, {why}"));
     }
     let params = ScorecardParams {
         iou_threshold: args.iou,
@@ -111,9 +127,11 @@ pub(super) fn agreement(args: &QaAgreementArgs, output: &Output) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
+type People = BTreeMap<SampleId, BTreeMap<String, Vec<LabelledBox>>>;
+
 /// The boxes of each picture by who drew them; who answered for a picture is among its people even without a box.
-fn by_person(set: &AnnotationSet) -> BTreeMap<SampleId, BTreeMap<String, Vec<LabelledBox>>> {
-    let mut split: BTreeMap<SampleId, BTreeMap<String, Vec<LabelledBox>>> = BTreeMap::new();
+fn by_person(set: &AnnotationSet) -> People {
+    let mut split = People::new();
     for sample in &set.samples {
         let people = split.entry(sample.id.clone()).or_default();
         if let Some(name) = sample.labelled_by.as_ref().and_then(|by| by.annotator.clone()) {
