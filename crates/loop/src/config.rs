@@ -193,11 +193,22 @@ pub struct QaConfig {
     /// passed; simulated ones where nobody labels.
     pub calibration_rounds: u32,
     /// Golden pictures mixed into every batch, blind: in turn, small objects and rare classes more often. Absent: all of the
-    /// golden set; 0: none, its labels come beside the batch by `import --golden`.
+    /// golden set, but 100 at most; 0: none, its labels come beside the batch by `import --golden`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub honeypots: Option<usize>,
     /// Level, margins and permutations of the test. Its seed is not a key of the file.
     pub golden: GoldenParams,
+}
+
+impl QaConfig {
+    /// Golden pictures in a batch where the configuration is silent: what finds every strong drift in one round, and people
+    /// are paid for each.
+    const MOST_HONEYPOTS: usize = 100;
+
+    /// How many of `n_golden` pictures a batch shows.
+    pub(crate) fn n_honeypots(&self, n_golden: usize) -> usize {
+        self.honeypots.unwrap_or(Self::MOST_HONEYPOTS).min(n_golden)
+    }
 }
 
 impl Default for QaConfig {
@@ -435,6 +446,13 @@ fn at_least_one(key: &'static str, value: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_show_all_golden_pictures_up_to_100_where_nothing_is_said() {
+        let shown = |honeypots, n_golden| QaConfig { honeypots, ..QaConfig::default() }.n_honeypots(n_golden);
+        assert_eq!([12, 100, 5_000].map(|n| shown(None, n)), [12, 100, 100]);
+        assert_eq!([0, 20, 300].map(|n| shown(Some(n), 250)), [0, 20, 250]);
+    }
 
     fn minimal() -> LoopConfig {
         LoopConfig::new("p", "media")

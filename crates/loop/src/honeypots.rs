@@ -158,8 +158,8 @@ impl Project {
         Ok(true)
     }
 
-    /// Chooses the golden pictures that the batch of an iteration shows and writes them down: all, or as many as
-    /// `[qa] honeypots` says. Nothing is written where that is 0, or where there is no golden picture with reference labels.
+    /// Chooses the golden pictures that the batch of an iteration shows and writes them down: as many as `[qa] honeypots`
+    /// says, or all up to 100. Nothing is written where that is 0, or where there is no golden picture with reference labels.
     pub(crate) fn choose_honeypots(
         &self,
         dataset: &Dataset,
@@ -167,7 +167,7 @@ impl Project {
         version: &GoldenVersion,
     ) -> Result<()> {
         let reference = labelled_reference(self, dataset)?;
-        let n = self.config.qa.honeypots.unwrap_or(reference.len());
+        let n = self.config.qa.n_honeypots(reference.len());
         if n == 0 {
             return Ok(());
         }

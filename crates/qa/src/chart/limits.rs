@@ -2,10 +2,14 @@
 
 use labelloop_core::Seed;
 use rayon::prelude::*;
+use statrs::distribution::{ContinuousCDF, Gamma};
 
 use super::draw::Poisson;
 use super::track::{Baseline, Track};
 use super::{ChartLimit, ChartLimits, ChartParams};
+
+/// Rates that stand for what may be behind the counts of a baseline.
+const N_RATES: usize = 64;
 
 /// What a round looks like in one statistic where nothing changed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,24 +30,41 @@ struct Source {
     margin: f64,
     is_signed: bool,
     n_deviations: f64,
-    /// For counts: of one round, and of all rounds of the baseline together.
-    counts: Option<[Poisson; 2]>,
+    counts: Option<Counts>,
+}
+
+/// Events of a round, by what the rounds of the baseline say of how often they happen.
+struct Counts {
+    /// Events in the baseline together.
+    sum: f64,
+    /// Rounds by the rates that may be behind it, each as probable as any other.
+    rounds: Vec<Poisson>,
+}
+
+impl Counts {
+    /// The rate behind `sum` events in `n` rounds has the posterior Gamma(sum + 1/2, n) under Jeffreys' prior: one that was
+    /// never seen may still happen, and one that was seen once may have been luck. Its quantiles stand for it.
+    fn of(sum: f64, n: f64) -> Self {
+        let posterior = Gamma::new(sum + 0.5, n).expect("both are above 0");
+        let rate = |i: usize| posterior.inverse_cdf((i as f64 + 0.5) / N_RATES as f64);
+        Self { sum, rounds: (0..N_RATES).map(|i| Poisson::new(rate(i))).collect() }
+    }
 }
 
 impl Source {
     /// Lengths are means over many objects and drawn as normal. Counts are quasi-Poisson: clusters of `sd^2 / mean` events
     /// each, whose number is Poisson; rare ones have the heavy tails that they have in life. Where the spread is the floor
-    /// of one event, events are single. Half an event is added, as one that was never seen may still happen.
+    /// of one event, events are single.
     fn of(null: &Null, n_calibration: usize) -> Self {
         let is_rare = null.mean < null.sd;
         let unit = if !null.is_count || is_rare { null.sd } else { null.sd * null.sd / null.mean };
         let n_baseline = n_calibration.max(1) as f64;
-        let mean = null.mean.max(0.0) / unit + 0.5 / n_baseline;
+        let counts = || Counts::of(n_baseline * null.mean.max(0.0) / unit, n_baseline);
         Self {
             margin: null.margin / unit,
             is_signed: null.is_signed,
             n_deviations: null.n_deviations,
-            counts: null.is_count.then(|| [Poisson::new(mean), Poisson::new(n_baseline * mean)]),
+            counts: null.is_count.then(counts),
         }
     }
 
@@ -58,18 +79,18 @@ impl Source {
     fn largest(&self, n_calibration: usize, params: &ChartParams, seed: Seed) -> [f64; 2] {
         let n_baseline = n_calibration.max(1) as f64;
         let estimated = self.estimated_spread(seed.normal(1 + params.n_rounds as u64));
-        let sum = match &self.counts {
-            Some([_, baseline]) => baseline.draw(seed, 0),
-            None => n_baseline.sqrt() * seed.normal(0),
-        };
+        // Of counts the baseline is what was seen and the rate behind it unknown; of lengths, where only differences count,
+        // the rate is 0 and the baseline unknown.
+        let sum = self.counts.as_ref().map_or_else(|| n_baseline.sqrt() * seed.normal(0), |c| c.sum);
+        let counts = self.counts.as_ref().map(|c| &c.rounds[seed.below(0, N_RATES)]);
         let mut track = Track::new(Baseline { sum, n: n_baseline });
         let mut largest = [f64::NEG_INFINITY, 0.0];
         for round in 0..params.n_rounds {
             let i = 1 + round as u64;
-            let (x, sd) = match &self.counts {
+            let (x, sd) = match counts {
                 // The spread is estimated as the check does it: from the calibration rounds and the one at hand.
-                Some([one, _]) => {
-                    let x = one.draw(seed, i);
+                Some(counts) => {
+                    let x = counts.draw(seed, i);
                     let n = n_calibration as f64;
                     let mean = if n_calibration == 0 { x } else { (sum + x) / (n + 1.0) };
                     (x, mean.max(1.0).sqrt())
@@ -224,5 +245,32 @@ mod tests {
         let other = limits(&nulls, 0, &ChartParams { seed: Seed::new(9), ..params.clone() }).unwrap();
         assert!((other.shewhart.value - run(1).unwrap().shewhart.value).abs() < 0.4);
         assert_eq!(limits(&[], 3, &params), None);
+    }
+
+    #[test]
+    fn a_history_from_its_definition_signals_as_often_as_stated() {
+        // Slow oracle: a rate from Jeffreys' posterior of what was seen, then rounds of single events, each beside the mean of
+        // those before it. The limit of T is to be passed with probability .025 in 10 rounds.
+        let params = ChartParams { n_rounds: 10, ..ChartParams::default() };
+        let found = limits(&[count(2.0, 2f64.sqrt())], 3, &params).unwrap().shewhart;
+        let posterior = Gamma::new(6.5, 3.0).unwrap();
+        let seed = Seed::new(5);
+        let n_above = (0..4000u64)
+            .filter(|run| {
+                let s = seed.stream(&run.to_string());
+                let one = Poisson::new(posterior.inverse_cdf(s.unit(0)));
+                let (mut sum, mut n, mut variances) = (6.0, 3.0, Vec::new());
+                (1..=10).any(|i| {
+                    let x = one.draw(s, i);
+                    variances.push(((6.0 + x) / 4.0).max(1.0));
+                    let variance = variances.iter().sum::<f64>() / variances.len() as f64;
+                    let w = (x - sum / n) / (variance * (1.0 + 1.0 / n)).sqrt();
+                    (sum, n) = (sum + x, n + 1.0);
+                    found.value < w
+                })
+            })
+            .count();
+        // At .025, 100 of 4,000 with a deviation of 10; the limit itself is known within its interval, and counts are steps.
+        assert!((50..150).contains(&n_above), "{n_above} of 4000");
     }
 }
