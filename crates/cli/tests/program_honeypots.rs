@@ -50,7 +50,7 @@ impl Fixture {
         fixture.configure(&[
             ("golden = 0.05", "golden = 0.3"),
             ("pool = 0.65", "pool = 0.4"),
-            ("calibration_rounds = 2", "calibration_rounds = 2\nhoneypots = 16"),
+            ("calibration_rounds = 3", "calibration_rounds = 3\nhoneypots = 16"),
             ("pass_multiple = 2.0", "pass_multiple = 1e6"),
             ("n_permutations = 999", "n_permutations = 199"),
             ("n_bootstrap = 200", "n_bootstrap = 10"),

@@ -215,7 +215,7 @@ impl Default for QaConfig {
     fn default() -> Self {
         Self {
             on_fail: OnFail::Stop,
-            calibration_rounds: 2,
+            calibration_rounds: 3,
             honeypots: None,
             golden: GoldenParams::default(),
         }

@@ -288,7 +288,7 @@ fn the_simulated_annotator_labels_what_is_shown() {
         assert_eq!((found.len(), &found), (3, &shown(&project, iteration)));
         let qa: QaRecord = read(&project.layout.qa(iteration));
         let report = qa.report.unwrap();
-        assert_eq!((report.n_images, report.n_calibration), (3, 2), "{report}");
+        assert_eq!((report.n_images, report.n_calibration), (3, 3), "{report}");
         assert_eq!(qa.scans.unwrap().n_images, 3, "the clouds of the same captures");
     }
     assert!(shown(&project, 0).is_disjoint(&shown(&project, 1)), "the others are next");
