@@ -1,4 +1,4 @@
-use labelloop_core::{LabelledBox, LabelledCuboid};
+use labelloop_core::{BBox, LabelledBox, LabelledCuboid};
 
 /// Who is who between two sets of labels of one picture or scan.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,22 +113,23 @@ fn first_come(candidates: Vec<Pair>, n_reference: usize, n_other: usize) -> (Vec
 
 /// Boxes without a partner that are no crowds and lie in none of the excusing crowds.
 fn left_over(boxes: &[LabelledBox], taken: &[bool], excuses: &[LabelledBox]) -> Vec<usize> {
-    let in_crowd = |b: &LabelledBox| {
-        excuses.iter().any(|c| {
-            c.is_crowd && 0.0 < b.bbox.area() && b.bbox.area() <= 2.0 * b.bbox.intersection_area(c.bbox)
-        })
-    };
     boxes
         .iter()
         .enumerate()
-        .filter(|(i, b)| !taken[*i] && !b.is_crowd && !in_crowd(b))
+        .filter(|(i, b)| !taken[*i] && !b.is_crowd && !is_in_crowd(excuses, b.bbox))
         .map(|(i, _)| i)
         .collect()
 }
 
+/// Whether a box lies in a crowd region by half of its own area or more; one without area lies in none.
+pub(crate) fn is_in_crowd(labels: &[LabelledBox], bbox: BBox) -> bool {
+    let holds = |l: &LabelledBox| l.is_crowd && bbox.area() <= 2.0 * bbox.intersection_area(l.bbox);
+    0.0 < bbox.area() && labels.iter().any(holds)
+}
+
 #[cfg(test)]
 mod tests {
-    use labelloop_core::{BBox, ClassIdx, Cuboid, CuboidFrame};
+    use labelloop_core::{ClassIdx, Cuboid, CuboidFrame};
     use proptest::prelude::*;
 
     use super::*;

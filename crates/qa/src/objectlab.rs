@@ -2,7 +2,9 @@ use labelloop_core::{BBox, LabelledBox, SampleId, ScoredBox};
 use serde::{Deserialize, Serialize};
 
 use crate::golden::require;
-use crate::{QaError, Result, ScoredImage};
+use crate::matching::is_in_crowd;
+use crate::suspicion::by_id;
+use crate::{Result, ScoredImage};
 
 /// A pooled score of 0 counts as this much in the geometric mean, so that pictures with one can still be ranked by the others.
 const TINY: f64 = 1e-100;
@@ -142,11 +144,7 @@ impl ObjectLabValidParams {
     /// # Errors
     /// [`QaError::DuplicateImage`] for a picture that comes twice.
     pub fn label_quality(&self, images: &[ScoredImage<'_>]) -> Result<Vec<ImageQuality>> {
-        let mut order: Vec<&ScoredImage<'_>> = images.iter().collect();
-        order.sort_by(|a, b| a.id.cmp(b.id));
-        if let Some(pair) = order.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(QaError::DuplicateImage { round: "the labels".to_owned(), id: pair[0].id.clone() });
-        }
+        let order = by_id(images)?;
         let least = order.iter().flat_map(|i| self.similarities(i)).filter(|s| 0.0 < *s).reduce(f64::min);
         let least = least.unwrap_or(1.0);
         let mut scored: Vec<ImageQuality> = order.into_iter().map(|i| self.one(i, least)).collect();
@@ -233,17 +231,13 @@ fn objects(labels: &[LabelledBox]) -> impl Iterator<Item = &LabelledBox> {
     labels.iter().filter(|l| !l.is_crowd)
 }
 
-fn is_in_crowd(labels: &[LabelledBox], place: BBox) -> bool {
-    let holds = |l: &LabelledBox| l.is_crowd && place.area() <= 2.0 * place.intersection_area(l.bbox);
-    0.0 < place.area() && labels.iter().any(holds)
-}
-
 #[cfg(test)]
 mod tests {
     use labelloop_core::ClassIdx;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::QaError;
 
     fn refused(change: impl Fn(&mut ObjectLabParams)) -> &'static str {
         let mut params = ObjectLabParams::default();

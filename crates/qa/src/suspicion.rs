@@ -4,6 +4,7 @@ use labelloop_core::{BBox, ClassIdx, LabelledBox, SampleId, ScoredBox};
 use serde::{Deserialize, Serialize};
 
 use crate::golden::require;
+use crate::matching::is_in_crowd;
 use crate::{QaError, Result};
 
 /// Labels of the same class that are nearest in area and say how often such objects are found.
@@ -176,11 +177,7 @@ impl SuspicionValidParams {
     /// # Errors
     /// [`QaError::DuplicateImage`] for a picture that comes twice.
     pub fn suspects(&self, images: &[ScoredImage<'_>]) -> Result<Vec<Suspect>> {
-        let mut order: Vec<&ScoredImage<'_>> = images.iter().collect();
-        order.sort_by(|a, b| a.id.cmp(b.id));
-        if let Some(pair) = order.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(QaError::DuplicateImage { round: "the labels".to_owned(), id: pair[0].id.clone() });
-        }
+        let order = by_id(images)?;
         let finds = self.finds(&order);
         let ranks: BTreeMap<(usize, usize), usize> =
             finds.iter().enumerate().map(|(rank, f)| (f.place, rank)).collect();
@@ -292,6 +289,16 @@ impl SuspicionValidParams {
     }
 }
 
+/// Pictures in the order of their ids; refuses one that comes twice.
+pub(crate) fn by_id<'i, 'a>(images: &'i [ScoredImage<'a>]) -> Result<Vec<&'i ScoredImage<'a>>> {
+    let mut order: Vec<&ScoredImage<'a>> = images.iter().collect();
+    order.sort_by(|a, b| a.id.cmp(b.id));
+    match order.windows(2).find(|pair| pair[0].id == pair[1].id) {
+        Some(pair) => Err(QaError::DuplicateImage { round: "the labels".to_owned(), id: pair[0].id.clone() }),
+        None => Ok(order),
+    }
+}
+
 /// One thing said against a label, or for a missing one.
 #[derive(Clone, Copy)]
 struct Doubt {
@@ -340,11 +347,7 @@ fn suspect(image: &ScoredImage<'_>, label_idx: Option<usize>, doubt: Doubt) -> S
 
 /// Largest IoU with any label; 1 where the box lies in a crowd by half of its own area.
 fn covered(labels: &[LabelledBox], bbox: BBox) -> f64 {
-    let by = |l: &LabelledBox| {
-        let in_crowd = l.is_crowd && 0.0 < bbox.area() && bbox.area() <= 2.0 * bbox.intersection_area(l.bbox);
-        if in_crowd { 1.0 } else { l.bbox.iou(bbox) }
-    };
-    labels.iter().map(by).fold(0.0, f64::max)
+    if is_in_crowd(labels, bbox) { 1.0 } else { labels.iter().map(|l| l.bbox.iou(bbox)).fold(0.0, f64::max) }
 }
 
 /// Probability that a label is wrong which nothing touches: Bayes' rule, wrong labels being found never.

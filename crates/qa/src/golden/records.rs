@@ -44,7 +44,7 @@ pub(crate) enum Measures {
 
 impl Measures {
     /// What it is in one statistic; none for those of other geometries.
-    fn value(&self, statistic: Statistic) -> Option<f64> {
+    pub(crate) fn value(&self, statistic: Statistic) -> Option<f64> {
         Some(match (self, statistic) {
             (Self::Box { log_size, .. } | Self::Cuboid { log_size, .. }, Statistic::LogSize) => *log_size,
             (Self::Box { iou_loss, .. }, Statistic::IouLoss) => *iou_loss,

@@ -1,6 +1,6 @@
 use super::AnnotatorModel;
-use crate::golden::{check_same_items, sorted_round};
-use crate::{GoldenImage, GoldenParams, QaError, Result, Round, match_boxes};
+use crate::golden::{check_same_items, measured, sorted_round};
+use crate::{GoldenImage, GoldenParams, QaError, Result, Round, Statistic, match_boxes};
 use labelloop_core::{ClassSchema, LabelledBox};
 
 /// How people label, from rounds that are known to be good: shares missed, spurious, confused and left empty, the mean of
@@ -90,14 +90,15 @@ impl Sums {
             self.n_missed[is_small(&truth[i])] += 1.0;
         }
         self.n_spurious += m.unmatched_other.len() as f64;
-        for &(i, j, _) in &m.pairs {
+        for &(i, j, iou) in &m.pairs {
             let (a, b) = (&truth[i], &drawn[j]);
             self.n_matched += 1.0;
             self.n_confused += f64::from(u8::from(a.class != b.class));
-            self.log_size += 0.5 * (b.bbox.area() / a.bbox.area()).ln();
-            let ((ax, ay), (bx, by)) = (a.bbox.centre(), b.bbox.centre());
-            let shift = [(bx - ax) / a.bbox.width(), (by - ay) / a.bbox.height()];
-            self.shift = [0, 1].map(|k| self.shift[k] + shift[k]);
+            let measures = measured(a, b, iou);
+            let value = |s| measures.value(s).unwrap_or_default();
+            self.log_size += value(Statistic::LogSize);
+            self.shift[0] += value(Statistic::ShiftX);
+            self.shift[1] += value(Statistic::ShiftY);
             self.edges.add(0, b.bbox.x() - a.bbox.x(), a.bbox.width());
             self.edges.add(1, b.bbox.right() - a.bbox.right(), a.bbox.width());
             self.edges.add(2, b.bbox.y() - a.bbox.y(), a.bbox.height());

@@ -1,3 +1,5 @@
+use labelloop_eval::multiplicity::{Correction, adjust_known};
+
 /// The p-values adjusted so that rejecting all up to `q` lets at most the share `q` of rejections be false, on average.
 ///
 /// Benjamini and Hochberg (1995): with `p_(1) <= ... <= p_(m)`, the adjusted value of the `i`-th is the smallest
@@ -13,15 +15,9 @@
 ///
 /// O(m log m).
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<Option<f64>> {
-    let mut order: Vec<usize> = (0..p_values.len()).filter(|i| (0.0..=1.0).contains(&p_values[*i])).collect();
-    order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]).then(a.cmp(b)));
-    let mut adjusted = vec![None; p_values.len()];
-    let (n, mut least) = (order.len() as f64, 1.0f64);
-    for (rank, i) in order.into_iter().enumerate().rev() {
-        least = least.min(p_values[i] * (n / (rank + 1) as f64));
-        adjusted[i] = Some(least);
-    }
-    adjusted
+    let known: Vec<Option<f64>> =
+        p_values.iter().map(|p| Some(*p).filter(|p| (0.0..=1.0).contains(p))).collect();
+    adjust_known(&known, Correction::BenjaminiHochberg).expect("what is known is from 0 to 1")
 }
 
 #[cfg(test)]
