@@ -82,7 +82,7 @@ pub fn export_batch(
     options: &BatchOptions,
 ) -> Result<BatchExport> {
     let handed_out = project.handed_out(dataset, iteration)?;
-    let is_mixed = !project.honeypot_captures(dataset, iteration)?.is_empty();
+    let is_mixed = handed_out.iter().any(|s| s.batch != Some(iteration));
     let pictures = handed_out.iter().filter(|s| s.kind == SliceKind::Image);
     let samples =
         pictures.zip(1..).map(|(s, n)| if is_mixed { blind(s, n) } else { s.to_record() }).collect();

@@ -5,10 +5,7 @@ use std::path::Path;
 
 use labelloop_core::{AnnotationSet, LabelledBox, LabelledBy, SampleId, SampleRecord, ScoredBox};
 use labelloop_dataset::{BatchReport, Dataset, HUMAN_LABELS};
-use labelloop_formats::{
-    Format, Imported, ReadOptions, Warning, WithoutAnnotations, cvat, fiftyone, kitti, label_studio, voc,
-    yolo,
-};
+use labelloop_formats::{Format, Imported, ReadOptions, Warning, WithoutAnnotations, read_as};
 use serde::Serialize;
 
 use crate::project::Project;
@@ -102,13 +99,12 @@ impl Project {
         let options = ReadOptions { images_without_annotations: without_boxes, ..ReadOptions::default() };
         let Imported { set, warnings } = match format {
             Format::Coco => return self.read_coco_as(path, without_boxes),
-            Format::Yolo if path.is_dir() => yolo::read(&path.join("dataset.yaml"), &options)?,
-            Format::Yolo => yolo::read(path, &options)?,
-            Format::Voc => voc::read(path, &options)?,
-            Format::Kitti => kitti::read(path, &options)?,
-            Format::Cvat => cvat::read(path, &options)?,
-            Format::LabelStudio => label_studio::read(path, &options)?,
-            Format::FiftyOne => fiftyone::read(path, &options)?,
+            Format::Yolo
+            | Format::Voc
+            | Format::Kitti
+            | Format::Cvat
+            | Format::LabelStudio
+            | Format::FiftyOne => read_as(format, path, &options)?,
             other => return Err(LoopError::BatchFormat { found: other.as_str() }),
         };
         Ok((set, warnings))

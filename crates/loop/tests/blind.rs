@@ -5,32 +5,15 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use common::{config, project};
+use common::{config, files, project};
 use labelloop_core::{AnnotationSet, Extra, SampleId, Silent, SliceKind, Split};
 use labelloop_dataset::{Dataset, GROUND_TRUTH, SplitParams};
 use labelloop_formats::{Format, MediaMode};
 use labelloop_loop::state::Phase;
 use labelloop_loop::{BatchOptions, Begin, Honeypots, Project, Run, export_batch};
 use labelloop_qa::{HoneypotPick, HoneypotReason};
-
-/// All files below a folder, by their names.
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().to_owned(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
-}
 
 /// The samples of the project in a dataset that was split otherwise, and whose source says of every picture where it is.
 fn split_otherwise(project: &Project, salt: &str) -> Dataset {

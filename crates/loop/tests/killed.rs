@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use common::files;
 use labelloop_core::{Progress, Seed};
 use labelloop_embed::Descriptor;
 use labelloop_loop::state::{Phase, Step};
@@ -129,20 +130,4 @@ fn sorted(bytes: &[u8], n_bytes: usize) -> Vec<&[u8]> {
     let mut records: Vec<&[u8]> = bytes.chunks(n_bytes).collect();
     records.sort_unstable();
     records
-}
-
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                found.insert(path.strip_prefix(root).unwrap().to_owned(), std::fs::read(&path).unwrap());
-            }
-        }
-    }
-    found
 }

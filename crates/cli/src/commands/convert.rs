@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use labelloop_formats::Format;
-
+use super::data::format;
 use crate::args::ConvertArgs;
-use crate::output::{Output, UsageError};
+use crate::output::Output;
 
 pub(super) fn convert(args: &ConvertArgs, output: &Output) -> anyhow::Result<ExitCode> {
-    let format = |text: &str| text.parse::<Format>().map_err(|e| UsageError(e.to_string()));
     let report =
         labelloop_formats::convert(format(&args.from)?, &args.input, format(&args.to)?, &args.output)?;
     for warning in &report.warnings {

@@ -7,11 +7,12 @@ use labelloop_core::{AnnotationSet, ClassSchema, SampleRecord, SliceKind};
 use labelloop_formats::{Format, Imported, ReadOptions, kitti, read_as};
 use labelloop_qa::{GoldenImage, GoldenScan};
 
-use crate::output::{Output, UsageError};
+use super::data;
+use crate::output::Output;
 
 /// Reads a whole round: a label that the reader left out would count as missed by people.
 pub(super) fn read(path: &Path, format: &str, output: &Output) -> anyhow::Result<AnnotationSet> {
-    let format: Format = format.parse().map_err(|e| UsageError(format!("{e}")))?;
+    let format = data::format(format)?;
     let Imported { mut set, warnings } = match format {
         Format::Kitti if ["calib", "velodyne"].iter().any(|folder| path.join(folder).is_dir()) => {
             kitti::read_captures(path, &kitti::CaptureOptions::default())?

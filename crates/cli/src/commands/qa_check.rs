@@ -5,17 +5,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use labelloop_core::{AnnotationSet, ClassSchema};
-use labelloop_formats::{Format, ReadOptions, read_as};
+use labelloop_formats::{ReadOptions, read_as};
 use labelloop_qa::{
     CheckParams, ClassSkew, GoldenImage, LabelIssue, LabelTotals, UnexpectedClass, class_skew, label_checks,
     unexpected_classes,
 };
 use serde_json::json;
 
+use super::data::format;
 use super::golden_rounds::in_schema;
 use super::qa_people::union;
 use crate::args::QaCheckArgs;
-use crate::output::{Output, UsageError};
+use crate::output::Output;
 
 /// Says what is wrong and decides nothing: the status is 0 whatever is found.
 pub(super) fn check(args: &QaCheckArgs, output: &Output) -> anyhow::Result<ExitCode> {
@@ -110,9 +111,8 @@ fn sum(before: &LabelTotals, more: &LabelTotals, schema: &ClassSchema) -> LabelT
     after
 }
 
-fn read(path: &Path, format: &str, output: &Output) -> anyhow::Result<AnnotationSet> {
-    let format: Format = format.parse().map_err(|e| UsageError(format!("{e}")))?;
-    let imported = read_as(format, path, &ReadOptions::default())?;
+fn read(path: &Path, name: &str, output: &Output) -> anyhow::Result<AnnotationSet> {
+    let imported = read_as(format(name)?, path, &ReadOptions::default())?;
     for warning in &imported.warnings {
         output.say(&format!("warning: {warning}"));
     }

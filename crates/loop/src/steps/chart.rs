@@ -1,6 +1,6 @@
 //! Control charts over the rounds of the golden set, the one at hand included.
 
-use labelloop_qa::{ChartParams, ChartSignal, GoldenChart, History, HistoryEntry, golden_chart};
+use labelloop_qa::{ChartParams, GoldenChart, History, HistoryEntry, golden_chart};
 
 use super::Context;
 use super::golden::golden_history;
@@ -27,9 +27,4 @@ pub(super) fn tell(context: &Context<'_>, chart: &GoldenChart) {
         let is_drift = drift == Some(signal);
         context.observer.event(&Event::GoldenChart { is_drift, summary: signal.to_string() });
     }
-}
-
-/// The slow drift that this round bears out, if one does.
-pub(super) fn drift<'c>(context: &Context<'_>, chart: &'c GoldenChart) -> Option<&'c ChartSignal> {
-    chart.drift_of(u64::from(context.iteration))
 }

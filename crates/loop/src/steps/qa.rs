@@ -3,8 +3,9 @@ use std::collections::BTreeSet;
 use labelloop_core::{LabelledCuboid, SampleId, SliceKind, Split};
 use labelloop_dataset::{Dataset, HUMAN_LABELS};
 use labelloop_qa::{
-    AgreementParams, CuboidGoldenParams, GoldenChart, GoldenImage, GoldenReport, HistoryEntry, MapCeiling,
-    NoiseCeiling, Verdict, earlier_rounds, golden_check, golden_check_cuboids, label_digest, noise_ceiling,
+    AgreementParams, ChartSignal, CuboidGoldenParams, GoldenChart, GoldenImage, GoldenReport, HistoryEntry,
+    MapCeiling, NoiseCeiling, Verdict, earlier_rounds, golden_check, golden_check_cuboids, label_digest,
+    noise_ceiling,
 };
 use serde::{Deserialize, Serialize};
 
@@ -154,23 +155,26 @@ struct Checked {
     /// The round as the history keeps it.
     entry: HistoryEntry,
     chart: GoldenChart,
-    /// The slow drift that the charts show, in words.
-    drift: Option<String>,
 }
 
 impl Checked {
     /// Pictures and point clouds are labelled by the same people: either that drifts stops the batch, and so does a drift
     /// that only several rounds together show.
     fn is_failed(&self) -> bool {
-        self.failed().is_some() || self.drift.is_some()
+        self.failed().is_some() || self.drift().is_some()
     }
 
     /// Why the batch is stopped, in one line.
     fn reason(&self) -> String {
-        match (self.failed(), &self.drift) {
-            (None, Some(drift)) => drift.clone(),
+        match (self.failed(), self.drift()) {
+            (None, Some(drift)) => drift.to_string(),
             _ => headline(self.decisive()),
         }
+    }
+
+    /// The slow drift that the charts show in this round.
+    fn drift(&self) -> Option<&ChartSignal> {
+        self.chart.drift_of(self.entry.iteration)
     }
 
     fn failed(&self) -> Option<&GoldenReport> {
@@ -233,7 +237,7 @@ fn accept(
     refused: Option<GoldenReport>,
     override_reason: Option<String>,
 ) -> Result<Outcome> {
-    let Checked { report, scans, calibrated_by, entry, chart, .. } = checked;
+    let Checked { report, scans, calibrated_by, entry, chart } = checked;
     let layout = &context.project.layout;
     // A round that failed says how bad these labels are, and nothing of how good a detector can look against sound ones.
     let ceiling = match override_reason {
@@ -336,9 +340,8 @@ fn check(
         golden.reference.len(),
     );
     let chart = chart::with_round(context, &entry)?;
-    let drift = chart::drift(context, &chart).map(ToString::to_string);
     let scans = check_scans(context, dataset, scan_round)?;
-    Ok(Checked { report, scans, calibrated_by, entry, chart, drift })
+    Ok(Checked { report, scans, calibrated_by, entry, chart })
 }
 
 /// Good labellings of golden pictures from before, the oldest first: people's, or simulated ones where nobody labels.

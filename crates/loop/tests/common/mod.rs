@@ -1,6 +1,7 @@
 //! The small generated project that the loop's tests share.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use labelloop_core::Silent;
 use labelloop_dataset::BoxPolicy;
@@ -34,4 +35,22 @@ pub(crate) fn project(folder: &Path, config: &LoopConfig) -> Project {
     project.import(&set, BoxPolicy::default()).unwrap();
     project.split().unwrap();
     project
+}
+
+/// All files below a folder, by their names.
+#[allow(dead_code, reason = "every file of tests takes what it needs")]
+pub(crate) fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
 }
