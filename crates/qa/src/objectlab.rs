@@ -53,7 +53,7 @@ pub struct ObjectLabValidParams(ObjectLabParams);
 
 impl ObjectLabParams {
     /// # Errors
-    /// [`QaError::InvalidParam`] with the parameter, its value and its range.
+    /// [`QaError::InvalidParam`](crate::QaError::InvalidParam) with the parameter, its value and its range.
     pub fn check(&self) -> Result<ObjectLabValidParams> {
         let unit = "a number from 0 to 1";
         for (name, x) in
@@ -133,7 +133,7 @@ pub struct ImageQuality {
 /// ```
 ///
 /// # Errors
-/// [`QaError`] for parameters out of range and a picture that comes twice.
+/// [`QaError`](crate::QaError) for parameters out of range and a picture that comes twice.
 pub fn label_quality(images: &[ScoredImage<'_>], params: &ObjectLabParams) -> Result<Vec<ImageQuality>> {
     params.check()?.label_quality(images)
 }
@@ -142,7 +142,7 @@ impl ObjectLabValidParams {
     /// [`label_quality`] with checked parameters.
     ///
     /// # Errors
-    /// [`QaError::DuplicateImage`] for a picture that comes twice.
+    /// [`QaError::DuplicateImage`](crate::QaError::DuplicateImage) for a picture that comes twice.
     pub fn label_quality(&self, images: &[ScoredImage<'_>]) -> Result<Vec<ImageQuality>> {
         let order = by_id(images)?;
         let least = order.iter().flat_map(|i| self.similarities(i)).filter(|s| 0.0 < *s).reduce(f64::min);
